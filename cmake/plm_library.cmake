@@ -1,0 +1,30 @@
+# Warnings and sanitizers that hold for every target of ours.
+set(PLM_SANITIZE "" CACHE STRING "Sanitizers to build with, such as address,undefined")
+
+add_library(plm_flags INTERFACE)
+target_compile_options(plm_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
+if(PLM_SANITIZE)
+  target_compile_options(plm_flags INTERFACE -fsanitize=${PLM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(plm_flags INTERFACE -fsanitize=${PLM_SANITIZE})
+endif()
+
+# plm_library(NAME SOURCES ... TESTS ... DEPENDS ... [TEST_DEPENDS ...])
+# A layer as the static library plm_NAME, and its tests, which lie beside the
+# code, as the program plm_NAME_test.
+function(plm_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;TESTS;DEPENDS;TEST_DEPENDS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(plm_${name} STATIC ${ARG_SOURCES})
+    target_include_directories(plm_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(plm_${name} PUBLIC ${ARG_DEPENDS} PRIVATE plm_flags)
+  else()
+    add_library(plm_${name} INTERFACE)
+    target_include_directories(plm_${name} INTERFACE ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(plm_${name} INTERFACE ${ARG_DEPENDS})
+  endif()
+  if(ARG_TESTS)
+    add_executable(plm_${name}_test ${ARG_TESTS})
+    target_link_libraries(plm_${name}_test PRIVATE plm_${name} ${ARG_TEST_DEPENDS} plm_flags GTest::gmock GTest::gtest_main)
+    add_test(NAME ${name} COMMAND plm_${name}_test)
+  endif()
+endfunction()

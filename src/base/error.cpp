@@ -1,0 +1,72 @@
+#include "base/error.h"
+
+#include <algorithm>
+#include <array>
+
+namespace plm {
+
+Error Error::within(const std::string& context) const {
+  Error out = *this;
+  out.message = context + ": " + message;
+  return out;
+}
+
+namespace {
+
+// Sorted, for binary search.
+constexpr std::array<int, 29> kRetryableServerCodes = {
+    6,      // HostUnreachable
+    7,      // HostNotFound
+    24,     // LockTimeout
+    43,     // CursorNotFound
+    46,     // LockBusy
+    50,     // MaxTimeMSExpired
+    64,     // WriteConcernFailed
+    89,     // NetworkTimeout
+    91,     // ShutdownInProgress
+    100,    // UnsatisfiableWriteConcern: members are down
+    112,    // WriteConflict
+    134,    // ReadConcernMajorityNotAvailableYet
+    175,    // QueryPlanKilled
+    189,    // PrimarySteppedDown
+    202,    // NetworkInterfaceExceededTimeLimit
+    237,    // CursorKilled
+    262,    // ExceededTimeLimit
+    276,    // IndexBuildAborted
+    290,    // TransactionExceededLifetimeLimitSeconds
+    317,    // ConnectionPoolExpired
+    384,    // ConnectionError
+    402,    // ResourceExhausted
+    462,    // IngressRequestRateLimitExceeded
+    9001,   // SocketException
+    10107,  // NotWritablePrimary
+    11600,  // InterruptedAtShutdown
+    11602,  // InterruptedDueToReplStateChange
+    13435,  // NotPrimaryNoSecondaryOk
+    13436,  // NotPrimaryOrSecondary
+};
+
+}  // namespace
+
+bool retryable(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::network:
+      return true;
+    case ErrorCode::server:
+      break;
+    case ErrorCode::invalid_argument:
+    case ErrorCode::wrong_state:
+    case ErrorCode::not_found:
+    case ErrorCode::stored_format:
+    case ErrorCode::cancelled:
+      return false;
+  }
+  constexpr std::array<const char*, 4> retryable_labels = {
+      "RetryableWriteError", "ResumableChangeStreamError", "TransientTransactionError", "UnknownTransactionCommitResult"};
+  const bool labelled = std::ranges::any_of(error.labels, [&](const std::string& label) {
+    return std::ranges::find(retryable_labels, label) != retryable_labels.end();
+  });
+  return labelled || std::ranges::binary_search(kRetryableServerCodes, error.server_code);
+}
+
+}  // namespace plm

@@ -1,0 +1,82 @@
+// The truth about a job at one moment, for /status, /metrics and people.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "control/job_state.h"
+#include "model/cluster_time.h"
+#include "seams/target.h"
+
+namespace plm {
+
+struct UnsuccessfulIndex {
+  enum class Kind { failed, incomplete };
+  std::string ns;
+  std::string name;
+  Kind kind = Kind::failed;
+  bson::Document keys;
+  std::string reason;
+};
+
+struct ServerReport {
+  std::string uri;  // redacted
+  std::string version;
+  bool reachable = true;
+  WallTime unreachable_since{};
+};
+
+struct StatusReport {
+  JobState state = JobState::idle;
+  std::string error;  // only when failed
+  std::string info;   // "Initial Sync: Cloning Data" ...
+  std::optional<ApplyMode> mode;
+  std::vector<std::string> warnings;
+
+  std::int64_t lag_seconds = 0;
+  std::int64_t events_read = 0;
+  std::int64_t events_applied = 0;
+  ClusterTime last_replicated;
+
+  struct InitialSync {
+    bool completed = false;
+    bool clone_completed = false;
+    std::int64_t lag_seconds = 0;
+    std::int64_t estimated_bytes = 0;
+    std::int64_t cloned_bytes = 0;
+    std::int64_t cloned_documents = 0;
+    std::int64_t eta_seconds = 0;
+    std::int64_t collections_total = 0;
+    std::int64_t collections_copied = 0;
+    std::vector<std::string> collections_copying;
+    std::int64_t indexes_total = 0;
+    std::int64_t indexes_built = 0;
+    std::vector<std::string> indexes_building;
+  } initial_sync;
+
+  struct Finalization {
+    bool completed = false;
+    WallTime started_at{};
+    std::optional<WallTime> completed_at;
+    std::vector<UnsuccessfulIndex> unsuccessful_indexes;
+    std::vector<std::string> differences;  // what the final comparison found
+  };
+  std::optional<Finalization> finalization;  // from finalize on
+
+  struct Parked {
+    std::int64_t count = 0;
+    std::vector<std::string> sample;  // "db.coll {_id: ...}: reason"
+  } parked;
+
+  ServerReport source;
+  ServerReport target;
+
+  // Present while a job works.
+  std::int64_t retries = 0;
+  bool stalled = false;
+};
+
+}  // namespace plm

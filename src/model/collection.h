@@ -1,0 +1,67 @@
+// What a collection or a view is, apart from its documents. Options and index
+// specifications are passed through whole, so that options unknown today
+// arrive, too.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "bson/document.h"
+#include "model/cluster_time.h"
+#include "model/namespace.h"
+#include "model/uuid.h"
+
+namespace plm {
+
+// One index, as listIndexes gives it, without "ns".
+struct IndexSpec {
+  bson::Document spec;
+
+  [[nodiscard]] std::string name() const { return std::string(spec["name"].as_string()); }
+  [[nodiscard]] bson::View keys() const { return spec["key"].as_document(); }
+  [[nodiscard]] bool is_id_index() const { return name() == "_id_"; }
+  [[nodiscard]] bool is_unique() const { return spec["unique"].as_bool(); }
+  [[nodiscard]] bool is_hidden() const { return spec["hidden"].as_bool(); }
+  [[nodiscard]] bool is_prepare_unique() const { return spec["prepareUnique"].as_bool(); }
+  [[nodiscard]] bool is_ttl() const { return spec["expireAfterSeconds"].exists(); }
+
+  // The form that the index has while the job runs: nothing that could reject
+  // or remove a document that the source holds (invariant I7). Not unique, not
+  // hidden, not prepareUnique; expireAfterSeconds at its maximum.
+  [[nodiscard]] IndexSpec plain() const;
+
+  bool operator==(const IndexSpec&) const = default;
+};
+
+// The largest expireAfterSeconds that a server accepts: 68 years.
+inline constexpr std::int32_t kNeverExpires = 2147483647;
+
+enum class CollectionKind { collection, view, time_series };
+
+struct CollectionSpec {
+  Namespace ns;
+  CollectionKind kind = CollectionKind::collection;
+  Uuid uuid;                       // nil for views
+  bson::Document options;          // as listCollections gives them; viewOn and pipeline for views
+  std::vector<IndexSpec> indexes;  // ready ones, without _id_; empty for views
+
+  [[nodiscard]] bool is_view() const { return kind == CollectionKind::view; }
+  [[nodiscard]] bool is_capped() const { return options["capped"].as_bool(); }
+  [[nodiscard]] bool is_clustered() const { return options["clusteredIndex"].exists(); }
+  // A collation other than the simple one: equality of keys is the server's
+  // affair, so all documents are ordered as one.
+  [[nodiscard]] bool has_collation() const;
+  // One range, one applier, one order.
+  [[nodiscard]] bool is_strictly_ordered() const { return is_capped() || has_collation(); }
+
+  bool operator==(const CollectionSpec&) const = default;
+};
+
+// The twin of a source collection on the target.
+struct Twin {
+  Namespace ns;
+  Uuid uuid;
+  bool operator==(const Twin&) const = default;
+};
+
+}  // namespace plm

@@ -1,0 +1,117 @@
+// The seam to the source replica set. src/mongo implements it with libmongoc,
+// src/memory in memory. All calls block until the server has answered or a time
+// limit of the implementation has passed; none of them retries by itself, the
+// roles of the engine do. Every method may be called from several threads at
+// once; the streams and readers they return belong to one thread each.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "model/change_event.h"
+#include "model/cluster_time.h"
+#include "model/collection.h"
+#include "model/range.h"
+
+namespace plm {
+
+struct ServerInfo {
+  std::string version;         // "6.0.5"
+  std::string set_name;        // empty: not a replica set
+  std::string set_id;          // electionless identity of the replica set, for "source = target"
+  std::vector<int> version_array() const;
+};
+
+struct OplogWindow {
+  ClusterTime oldest;
+  ClusterTime newest;  // of the last majority-committed or applied write
+};
+
+struct CollectionStats {
+  std::int64_t documents = 0;
+  std::int64_t size_bytes = 0;  // of the data, uncompressed
+};
+
+// A read that decides data: by UUID, majority, not before a cluster time (I1).
+struct SourceRead {
+  std::string database;
+  Uuid uuid;
+  ClusterTime after;
+};
+
+struct DocumentBatch {
+  std::shared_ptr<const bson::Document> bytes;  // keeps `documents` alive
+  bson::View documents;                         // an array of documents
+  std::int64_t count = 0;
+  std::int64_t size_bytes = 0;                  // of the documents alone
+  bson::Value last_id;                          // _id of the last one; none when empty
+  bool exhausted = false;                       // nothing follows
+  ClusterTime read_time;                        // operationTime of the reply
+};
+
+// Reads one range front to back in _id order (capped: natural order).
+class RangeReader {
+ public:
+  virtual ~RangeReader() = default;
+  virtual Result<DocumentBatch> next() = 0;
+};
+
+// Reads the change stream.
+class ChangeStream {
+ public:
+  virtual ~ChangeStream() = default;
+  // Waits at most 500 ms for events; a reply without any moves Position, too.
+  virtual Result<StreamReply> next() = 0;
+};
+
+struct ReadDocuments {
+  std::vector<bson::Document> documents;  // those of the asked that exist
+  ClusterTime read_time;
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  // Version, replica set. Also proves that the server answers.
+  virtual Result<ServerInfo> info() = 0;
+  // Errors: unauthorized, naming each missing privilege.
+  virtual Status check_privileges() = 0;
+  // Writes a no-op to the oplog, acknowledged by a majority; its cluster time.
+  virtual Result<ClusterTime> append_note(const std::string& text) = 0;
+  virtual Result<OplogWindow> oplog_window() = 0;
+
+  // Names of all databases.
+  virtual Result<std::vector<std::string>> list_databases() = 0;
+  // Everything in one database with complete options and ready indexes, without
+  // temporary collections (H8) and a server's own "system." ones.
+  virtual Result<std::vector<CollectionSpec>> list_collections(const std::string& database) = 0;
+  // One collection by identity; not_found when it is gone.
+  virtual Result<CollectionSpec> describe(const std::string& database, const Uuid& uuid) = 0;
+
+  virtual Result<CollectionStats> stats(const Namespace& ns) = 0;
+  // At most `count` values of _id in the server's order, about evenly spread;
+  // they are bounds for ranges and need not exist.
+  virtual Result<std::vector<bson::OwnedValue>> sample_ids(const Namespace& ns, int count) = 0;
+  virtual Result<std::int64_t> count_documents(const Namespace& ns) = 0;
+
+  struct RangeOptions {
+    bool natural_order = false;       // capped collections
+    std::int32_t batch_documents = 0;  // aimed at; 0: the implementation's choice
+  };
+  virtual Result<std::unique_ptr<RangeReader>> read_range(const SourceRead& read, const KeyBounds& bounds,
+                                                          const RangeOptions& options) = 0;
+  // The documents with these _ids. Errors: not_found when the collection is gone.
+  virtual Result<ReadDocuments> read_documents(const SourceRead& read, const std::vector<bson::OwnedValue>& ids) = 0;
+
+  struct StreamOptions {
+    bool raw_updates = true;  // rawUpdateDescription instead of updateDescription
+  };
+  virtual Result<std::unique_ptr<ChangeStream>> open_stream(const Position& from, const StreamOptions& options) = 0;
+};
+
+}  // namespace plm

@@ -1,0 +1,98 @@
+// The seam to the target replica set. src/mongo implements it with libmongoc,
+// src/memory in memory. All writes are acknowledged by a majority before a call
+// returns, carry the UUID of the collection they mean (so that no name is
+// created or hit by accident, I6), and bypass validators (I7). A call that
+// fails with a network error has an unknown outcome. Every method may be called
+// from several threads at once.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "model/collection.h"
+#include "model/range.h"
+#include "seams/source.h"
+
+namespace plm {
+
+// One operation of an apply_ops call. `twin` and the views outlive the call.
+struct TargetOperation {
+  enum class Kind {
+    upsert,  // the whole document, replacing what is there
+    diff,    // a $v:2 diff; never creates a document
+    erase,   // fine when the document does not exist
+  };
+  Kind kind = Kind::upsert;
+  const Twin* twin = nullptr;
+  bson::Value id;
+  bson::View body;  // upsert: the document; diff: {$v: 2, diff: {...}}
+};
+
+// What became of one operation that did not simply succeed.
+struct OperationFailure {
+  std::size_t index = 0;  // into the operations of the call
+  enum class Kind {
+    missing,   // a diff found no document
+    rejected,  // the server cannot apply it; see `error`
+  };
+  Kind kind = Kind::missing;
+  Error error;
+};
+
+struct IndexResult {
+  std::string name;
+  Status status;
+};
+
+// How a target applies changes; found by probing, never assumed.
+enum class ApplyMode {
+  exact,     // applyOps with the diffs that secondaries apply
+  portable,  // insert, update, delete; some updates read the source again
+};
+
+class Target {
+ public:
+  virtual ~Target() = default;
+
+  virtual Result<ServerInfo> info() = 0;
+  // Errors: unauthorized, naming each missing privilege.
+  virtual Status check_privileges() = 0;
+  // Tries out on a scratch collection of the state database what the server
+  // allows. The scratch collection is removed.
+  virtual Result<ApplyMode> probe_apply_mode() = 0;
+
+  virtual Result<std::vector<std::string>> list_databases() = 0;
+  virtual Result<std::vector<CollectionSpec>> list_collections(const std::string& database) = 0;
+  virtual Result<std::int64_t> count_documents(const Namespace& ns) = 0;
+
+  // Creates a collection or a view (nil UUID). Errors: namespace_exists.
+  virtual Result<Uuid> create(const Namespace& ns, bson::View options) = 0;
+  // Not an error when nothing of this name and UUID exists.
+  virtual Status drop(const Twin& twin) = 0;
+  // Drops a view, by name. Not an error when it does not exist.
+  virtual Status drop_view(const Namespace& ns) = 0;
+  virtual Status rename(const Twin& from, const Namespace& to) = 0;
+  // `change` holds the fields of the collMod command behind its name. A nil UUID means a view.
+  virtual Status modify(const Twin& twin, bson::View change) = 0;
+  // One result for each index; an index that exists with the same spec is a
+  // success. When one fails the others are still built.
+  virtual std::vector<IndexResult> create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes) = 0;
+  // Not an error when it does not exist. Ends a build that is running.
+  virtual Status drop_index(const Twin& twin, const std::string& name) = 0;
+  virtual Result<std::vector<IndexSpec>> list_indexes(const Twin& twin) = 0;
+
+  // Inserts an array of documents; one whose _id exists replaces what is there.
+  // `documents` is a BSON array of at most 16 MB. The failures are those of
+  // single documents, by position in the array.
+  virtual Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents) = 0;
+  // Applies operations in order. Those that fail do not stop the others.
+  virtual Result<std::vector<OperationFailure>> apply(std::span<const TargetOperation> operations) = 0;
+  // Removes every document of the range (before it is copied again).
+  virtual Status clear_range(const Twin& twin, const KeyBounds& bounds) = 0;
+};
+
+}  // namespace plm
