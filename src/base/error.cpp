@@ -14,7 +14,7 @@ Error Error::within(const std::string& context) const {
 namespace {
 
 // Sorted, for binary search.
-constexpr std::array<int, 29> kRetryableServerCodes = {
+constexpr int kRetryableServerCodes[] = {
     6,      // HostUnreachable
     7,      // HostNotFound
     24,     // LockTimeout
@@ -27,24 +27,29 @@ constexpr std::array<int, 29> kRetryableServerCodes = {
     100,    // UnsatisfiableWriteConcern: members are down
     112,    // WriteConflict
     134,    // ReadConcernMajorityNotAvailableYet
+    136,    // CappedPositionLost
     175,    // QueryPlanKilled
     189,    // PrimarySteppedDown
     202,    // NetworkInterfaceExceededTimeLimit
     237,    // CursorKilled
+    246,    // SnapshotUnavailable: "please retry the operation"
     262,    // ExceededTimeLimit
     276,    // IndexBuildAborted
     290,    // TransactionExceededLifetimeLimitSeconds
     317,    // ConnectionPoolExpired
+    365,    // TemporarilyUnavailable: the cache is full
     384,    // ConnectionError
     402,    // ResourceExhausted
     462,    // IngressRequestRateLimitExceeded
     9001,   // SocketException
     10107,  // NotWritablePrimary
     11600,  // InterruptedAtShutdown
+    11601,  // Interrupted: killOp, killSessions
     11602,  // InterruptedDueToReplStateChange
     13435,  // NotPrimaryNoSecondaryOk
     13436,  // NotPrimaryOrSecondary
 };
+static_assert(std::ranges::is_sorted(kRetryableServerCodes));
 
 }  // namespace
 

@@ -44,10 +44,12 @@ using Status = Result<void>;
 
 // Whether the same request may succeed when it is sent again later, with
 // nothing changed by a person: network failures, elections, interrupted
-// operations, write-concern failures, exhausted time limits. Source of the
-// codes: src/mongo/base/error_codes.yml of MongoDB 6.0, categories
-// RetriableError, NetworkError, NotPrimaryError, ShutdownError,
-// WriteConcernError, ExceededTimeLimitError, CursorInvalidatedError.
+// operations, write-concern failures, exhausted time limits, conflicts with
+// other operations. Source of the codes: src/mongo/base/error_codes.yml of
+// MongoDB 6.0 to 8.0, categories RetriableError, NetworkError, NotPrimaryError,
+// ShutdownError, Interruption, WriteConcernError, ExceededTimeLimitError,
+// CursorInvalidatedError, SnapshotError, as far as a member of a replica set
+// reports them to a client; and those whose text asks for another try.
 [[nodiscard]] bool retryable(const Error& error);
 
 // Server codes that the engine acts upon by name.

@@ -44,7 +44,9 @@ class Builder {
     bytes_.resize(4);  // the length, written by finish()
   }
 
+  // The value must exist: the type of "none" would end the document.
   Builder& append(std::string_view key, Value value) {
+    CHECK(value.exists());
     begin(value.type(), key);
     raw(value.payload());
     return *this;
@@ -106,8 +108,8 @@ class Builder {
   class ArrayScope;
   [[nodiscard]] ArrayScope array(std::string_view key);
 
-  // Bytes written so far.
-  [[nodiscard]] std::size_t size_bytes() const { return bytes_.size() + 1; }
+  // Of the document, if it were finished now.
+  [[nodiscard]] std::size_t size_bytes() const { return bytes_.size() + (finished_ ? 0 : 1); }
   // The finished document; it stays valid until the next append.
   [[nodiscard]] View view() {
     finish();

@@ -1,6 +1,10 @@
 #include "bson/view.h"
 
+#include <limits>
+#include <utility>
+
 #include "base/check.h"
+#include "bson/decimal.h"
 #include "bson/document.h"
 
 namespace plm::bson {
@@ -55,6 +59,14 @@ std::uint32_t payload_size(Type type, const std::uint8_t* at) {
   return 0;
 }
 
+std::string shortened(std::string text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  const auto within_character = [&](std::size_t at) { return (static_cast<unsigned char>(text[at]) & 0xc0U) == 0x80U; };
+  while (max_bytes > 0 && within_character(max_bytes)) --max_bytes;
+  text.resize(max_bytes);
+  return text + "...";
+}
+
 }  // namespace
 
 void View::Iterator::load() {
@@ -89,7 +101,9 @@ std::int64_t Value::as_int64(std::int64_t otherwise) const {
     case BSON_TYPE_INT64:
       return int64();
     case BSON_TYPE_DOUBLE:
-      return float64() >= -9.2e18 && float64() <= 9.2e18 ? static_cast<std::int64_t>(float64()) : otherwise;
+      return float64() >= -0x1p63 && float64() < 0x1p63 ? static_cast<std::int64_t>(float64()) : otherwise;
+    case BSON_TYPE_DECIMAL128:
+      return Decimal::from(decimal()).whole_part().value_or(otherwise);
     case BSON_TYPE_BOOL:
       return boolean() ? 1 : 0;
     default:
@@ -98,7 +112,14 @@ std::int64_t Value::as_int64(std::int64_t otherwise) const {
 }
 
 bool Value::as_bool(bool otherwise) const {
-  return type_ == BSON_TYPE_BOOL || is_number() ? as_int64(otherwise ? 1 : 0) != 0 : otherwise;
+  switch (type_) {
+    case BSON_TYPE_DOUBLE:
+      return float64() != 0;
+    case BSON_TYPE_DECIMAL128:
+      return !Decimal::from(decimal()).is_zero();
+    default:
+      return as_int64(otherwise ? 1 : 0) != 0;
+  }
 }
 
 std::string View::json(std::size_t max_bytes) const {
@@ -107,28 +128,21 @@ std::string View::json(std::size_t max_bytes) const {
   std::size_t length = 0;
   char* text = bson_as_relaxed_extended_json(&whole, &length);
   if (text == nullptr) return "(document that has no JSON form)";
-  std::string out(text, std::min(length, max_bytes));
-  if (length > max_bytes) out += "...";
+  std::string out(text, length);
   bson_free(text);
-  return out;
-}
-
-bool valid(std::span<const std::uint8_t> bytes) {
-  if (bytes.size() < 5 || View(bytes.data()).size() != bytes.size()) return false;
-  bson_t whole;
-  return bson_init_static(&whole, bytes.data(), bytes.size()) && bson_validate(&whole, BSON_VALIDATE_NONE, nullptr);
+  return shortened(std::move(out), max_bytes);
 }
 
 std::string to_json(const Value& value, std::size_t max_bytes) {
   Builder holder;
   holder.append("v", value);
-  std::string text = holder.view().json(max_bytes + 16);
   // { "v" : VALUE }
+  std::string text = holder.view().json(std::numeric_limits<std::size_t>::max());
   const auto start = text.find(": ");
   if (start == std::string::npos) return text;
   text.erase(0, start + 2);
   if (text.ends_with(" }")) text.erase(text.size() - 2);
-  return text;
+  return shortened(std::move(text), max_bytes);
 }
 
 }  // namespace plm::bson

@@ -53,8 +53,8 @@ class Value {
   [[nodiscard]] std::uint8_t binary_subtype() const { return data_[4]; }
 
   // Checked, converting reads; the default when the type does not fit.
-  [[nodiscard]] std::int64_t as_int64(std::int64_t otherwise = 0) const;  // any number, bool
-  [[nodiscard]] bool as_bool(bool otherwise = false) const;              // bool, any number
+  [[nodiscard]] std::int64_t as_int64(std::int64_t otherwise = 0) const;  // any number (cut to its whole part), bool
+  [[nodiscard]] bool as_bool(bool otherwise = false) const;              // bool, any number: not zero, as in the server
   [[nodiscard]] std::string_view as_string(std::string_view otherwise = {}) const { return is_string() ? string() : otherwise; }
   [[nodiscard]] View as_document() const;  // an empty document when it is neither document nor array
 
@@ -125,7 +125,8 @@ class View {
   [[nodiscard]] Iterator begin() const { return Iterator(data_ + 4); }
   [[nodiscard]] std::default_sentinel_t end() const { return {}; }
 
-  // Relaxed extended JSON, for messages and logs; cut after max_bytes.
+  // Relaxed extended JSON, for messages and logs; cut between two characters
+  // after at most max_bytes, with "..." behind. Always valid UTF-8.
   [[nodiscard]] std::string json(std::size_t max_bytes = 4096) const;
 
   bool operator==(const View& other) const {
@@ -138,8 +139,9 @@ class View {
 };
 
 // Whether the bytes hold exactly one well-formed document: lengths, types and
-// terminators at every depth. Everything that does not come from a server's
-// reply passes here before it becomes a View.
+// terminators at every depth, 512 levels at most (a server allows 250).
+// Everything that does not come from a server's reply passes here before it
+// becomes a View. Text need not be UTF-8: servers store what clients send.
 [[nodiscard]] bool valid(std::span<const std::uint8_t> bytes);
 
 // Relaxed extended JSON of one value, for messages; cut after max_bytes.

@@ -12,7 +12,9 @@
 namespace plm {
 
 // Entries are "db.coll" or "db.*", split at the first dot, case-sensitive.
-// Exclude wins; an empty include list means all. Immutable once made.
+// Exclude wins; an empty include list means all. Immutable once made. A
+// database with '*' in its name, or a collection whose name ends with '*', can
+// exist but cannot be named: whoever writes that expects a wildcard.
 class Filter {
  public:
   Filter() = default;  // everything replicable

@@ -16,7 +16,8 @@ class Uuid {
   explicit Uuid(const std::array<std::uint8_t, 16>& bytes) : bytes_(bytes) {}
   // From a BSON binary of subtype 4; nil for any other value.
   explicit Uuid(const bson::Value& value) {
-    if (value.type() != BSON_TYPE_BINARY || value.binary().size() != 16) return;
+    if (value.type() != BSON_TYPE_BINARY || value.binary_subtype() != BSON_SUBTYPE_UUID) return;
+    if (value.binary().size() != bytes_.size()) return;
     std::memcpy(bytes_.data(), value.binary().data(), 16);
   }
 

@@ -22,8 +22,7 @@ namespace plm {
 struct ServerInfo {
   std::string version;         // "6.0.5"
   std::string set_name;        // empty: not a replica set
-  std::string set_id;          // electionless identity of the replica set, for "source = target"
-  std::vector<int> version_array() const;
+  std::string set_id;          // identity of the replica set that elections do not change
 };
 
 struct OplogWindow {
@@ -101,7 +100,8 @@ class Source {
 
   struct RangeOptions {
     bool natural_order = false;       // capped collections
-    std::int32_t batch_documents = 0;  // aimed at; 0: the implementation's choice
+    std::int32_t batch_documents = 0;  // of a batch; 0: as many as make batch_bytes
+    std::int64_t batch_bytes = 0;      // aimed at; 0: the implementation's choice
   };
   virtual Result<std::unique_ptr<RangeReader>> read_range(const SourceRead& read, const KeyBounds& bounds,
                                                           const RangeOptions& options) = 0;

@@ -1,0 +1,199 @@
+// The client commands against a real HTTP server with a job of the test's.
+#include "app/client.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "api/fake_job_control.h"
+#include "api/http_server.h"
+#include "api/routes.h"
+
+namespace plm {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+using Variables = std::map<std::string, std::string>;
+
+Result<ClientCommand> parse(const std::vector<std::string>& arguments, const Variables& variables = {}) {
+  return parse_client_arguments(
+      arguments,
+      [&variables](const char* name) {
+        const auto found = variables.find(name);
+        return found == variables.end() ? nullptr : found->second.c_str();
+      },
+      "1.2.3");
+}
+
+TEST(ClientArguments, FindTheDaemon) {
+  EXPECT_EQ(parse({"status"})->url, "http://127.0.0.1:2242");
+  EXPECT_EQ(parse({"status", "--port", "1"}, {{"PLM_PORT", "2"}})->url, "http://127.0.0.1:1");
+  EXPECT_EQ(parse({"status"}, {{"PLM_PORT", "2"}})->url, "http://127.0.0.1:2");
+  EXPECT_EQ(parse({"status", "--host", "db1"})->url, "http://db1:2242");
+  EXPECT_EQ(parse({"status", "--host", "::1"})->url, "http://[::1]:2242");
+  EXPECT_EQ(parse({"pause", "--url", "https://plm.example/x/"})->url, "https://plm.example/x");
+  EXPECT_EQ(parse({"pause"}, {{"PLM_URL", "http://a:1"}, {"PLM_PORT", "2"}})->url, "http://a:1");
+  EXPECT_EQ(parse({"pause", "--port", "3"}, {{"PLM_URL", "http://a:1"}})->url, "http://127.0.0.1:3");
+}
+
+TEST(ClientArguments, ThatAreWrongAreNamedInOneLine) {
+  struct Case {
+    std::vector<std::string> arguments;
+    const char* message;
+  };
+  const std::vector<Case> cases = {
+      {{"status", "--nope"}, "--nope"},
+      {{"pause", "now"}, "now"},
+      {{"status", "--port", "0"}, "--port: \"0\" is not a port"},
+      {{"status", "--url", "ftp://a"}, "is not an http URL"},
+      {{"status", "--url", "http://a", "--port", "1"}, "--url: give either"},
+      {{"start", "--include-namespaces", "nodot"}, "includeNamespaces: \"nodot\" needs the form"},
+      {{"start", "--clone-segment-size", "big"}, "cloneSegmentSize: \"big\" is not a size"},
+      {{"start", "--repl-num-workers", "x"}, "replNumWorkers: must be a whole number"},
+      {{"pause", "--watch"}, "--watch"},
+      {{"resume", "--include-namespaces", "a.b"}, "--include-namespaces"},
+  };
+  for (const auto& [arguments, message] : cases) {
+    const auto command = parse(arguments);
+    ASSERT_FALSE(command) << message;
+    EXPECT_EQ(command.error().code, ErrorCode::invalid_argument);
+    EXPECT_THAT(command.error().message, HasSubstr(message));
+    EXPECT_THAT(command.error().message, Not(HasSubstr("\n")));
+  }
+  EXPECT_THAT(parse({"status"}, {{"PLM_PORT", "x"}}).error().message, HasSubstr("PLM_PORT: \"x\" is not a port"));
+}
+
+TEST(ClientArguments, OfAStartBecomeItsBody) {
+  EXPECT_EQ(parse({"start"})->body, "{}");
+  const auto command =
+      parse({"start", "--include-namespaces", "a.b, c.*", "--include-namespaces", "d.*", "--exclude-namespaces", "c.x",
+             "--replace-target", "--pause-on-initial-sync", "--clone-segment-size", "500MB", "--repl-num-workers", "3"});
+  ASSERT_TRUE(command) << command.error().message;
+  EXPECT_EQ(command->body,
+            R"({"includeNamespaces":["a.b","c.*","d.*"],"excludeNamespaces":["c.x"],"replaceTarget":true,)"
+            R"("pauseOnInitialSync":true,"cloneSegmentSize":"500MB","replNumWorkers":3})");
+}
+
+TEST(ClientArguments, MayAskForHelpOrVersion) {
+  EXPECT_EQ(parse({"version"})->print, "plm 1.2.3\n");
+  EXPECT_EQ(parse({"version", "--json"})->print, "{\"version\":\"1.2.3\"}\n");
+  for (const auto name : {"status", "start", "pause", "resume", "finalize", "reset", "version"}) {
+    EXPECT_TRUE(is_client_command(name));
+    const auto help = parse({name, "--help"});
+    ASSERT_TRUE(help) << name;
+    EXPECT_THAT(*help->print, HasSubstr("--json"));
+  }
+  EXPECT_FALSE(is_client_command("serve"));
+  EXPECT_FALSE(is_client_command("--help"));
+}
+
+class ClientTest : public testing::Test {
+ protected:
+  ClientTest() {
+    HttpOptions options;
+    options.port = 0;
+    server_ = *HttpServer::listen(options);
+    EXPECT_TRUE(server_->serve([this](const HttpRequest& request) { return routes_.handle(request); }));
+  }
+  // The exit code; what was written is in out_ and err_.
+  int run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin() + 1, {"--port", fmt::format("{}", server_->port())});
+    const auto command = parse(arguments);
+    EXPECT_TRUE(command) << command.error().message;
+    out_.str("");
+    err_.str("");
+    return run_client(*command, {out_, err_});
+  }
+
+  FakeJobControl job_;
+  Routes routes_{job_, {}, "1"};
+  std::unique_ptr<HttpServer> server_;
+  std::ostringstream out_;
+  std::ostringstream err_;
+};
+
+TEST_F(ClientTest, GivesCommandsAndSaysWhatBecameOfThem) {
+  EXPECT_EQ(run({"start", "--include-namespaces", "a.*", "--replace-target"}), exit_code::done);
+  EXPECT_THAT(out_.str(), HasSubstr("Started."));
+  EXPECT_THAT(job_.started_with().include_namespaces, ElementsAre("a.*"));
+  EXPECT_TRUE(job_.started_with().replace_target);
+  EXPECT_EQ(run({"pause"}), exit_code::done);
+  EXPECT_EQ(out_.str(), "Paused.\n");
+  EXPECT_EQ(run({"resume"}), exit_code::done);
+  EXPECT_EQ(run({"resume", "--from-failure"}), exit_code::done);
+  EXPECT_EQ(run({"finalize"}), exit_code::done);
+  EXPECT_EQ(run({"reset"}), exit_code::done);
+  EXPECT_EQ(err_.str(), "");
+  EXPECT_THAT(job_.commands(), ElementsAre("start", "pause", "resume", "resume from failure", "finalize", "reset"));
+}
+
+TEST_F(ClientTest, ReturnsOneForARefusalAndSaysWhy) {
+  job_.on_command = [](const std::string&) -> Status { return fail(ErrorCode::wrong_state, "the job is idle"); };
+  EXPECT_EQ(run({"pause"}), exit_code::failed);
+  EXPECT_EQ(err_.str(), "plm: pause: the job is idle\n");
+  EXPECT_EQ(out_.str(), "");
+  EXPECT_EQ(run({"pause", "--json"}), exit_code::failed);
+  EXPECT_EQ(out_.str(), "{\"ok\":false,\"error\":\"the job is idle\",\"code\":\"wrong_state\"}\n");
+  EXPECT_EQ(err_.str(), "");
+}
+
+TEST_F(ClientTest, ShowsTheStatusForPeopleAndAsJson) {
+  StatusReport report;
+  report.state = JobState::paused;
+  report.info = "Paused";
+  job_.set_report(report);
+  EXPECT_EQ(run({"status"}), exit_code::done);
+  EXPECT_THAT(out_.str(), testing::StartsWith("state        paused: Paused\n"));
+  EXPECT_EQ(run({"status", "--json"}), exit_code::done);
+  EXPECT_EQ(nlohmann::json::parse(out_.str())["state"], "paused");
+}
+
+// A stream that fails after some lines, as a pipe whose reader has gone.
+class ShortBuffer : public std::stringbuf {
+ protected:
+  std::streamsize xsputn(const char* text, std::streamsize size) override {
+    return str().size() > 200 ? 0 : std::stringbuf::xsputn(text, size);
+  }
+};
+
+TEST_F(ClientTest, WatchesUntilNobodyReadsAnyMore) {
+  const auto command = parse({"status", "--watch", "--port", fmt::format("{}", server_->port())});
+  ShortBuffer buffer;
+  std::ostream out(&buffer);
+  EXPECT_EQ(run_client(*command, {out, err_}), exit_code::done);
+  const std::string text = buffer.str();
+  EXPECT_NE(text.find("state"), text.rfind("state")) << "shown at least twice";
+}
+
+TEST_F(ClientTest, ReturnsThreeWhenNobodyAnswers) {
+  server_.reset();
+  ClientCommand command = *parse({"status"});
+  command.url = "http://127.0.0.1:1";
+  EXPECT_EQ(run_client(command, {out_, err_}), exit_code::unreachable);
+  EXPECT_THAT(err_.str(), testing::StartsWith("plm: cannot reach http://127.0.0.1:1/status: "));
+  EXPECT_EQ(std::ranges::count(err_.str(), '\n'), 1);
+  command.watch = true;
+  EXPECT_EQ(run_client(command, {out_, err_}), exit_code::unreachable);
+}
+
+TEST(Client, ReturnsThreeWhenAnotherProgramAnswers) {
+  HttpOptions options;
+  options.port = 0;
+  const auto server = HttpServer::listen(options);
+  ASSERT_TRUE(server);
+  ASSERT_TRUE((*server)->serve([](const HttpRequest&) { return HttpResponse{200, "<html>", "text/html", ""}; }));
+  std::ostringstream out;
+  std::ostringstream err;
+  const auto command = parse({"status", "--port", fmt::format("{}", (*server)->port())});
+  EXPECT_EQ(run_client(*command, {out, err}), exit_code::unreachable);
+  EXPECT_THAT(err.str(), HasSubstr("is not plm (HTTP status 200)"));
+}
+
+}  // namespace
+}  // namespace plm

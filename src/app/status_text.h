@@ -1,0 +1,24 @@
+// The answer of GET /status for people.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace plm {
+
+// Several lines, plain ASCII but for names, each with a word in front that says
+// what it is about. Errors: invalid_argument when the text is not a status.
+[[nodiscard]] Result<std::string> status_text(std::string_view json);
+
+// "[######..............]", `done` from 0 to 1.
+[[nodiscard]] std::string progress_bar(double done);
+
+// "0 s", "59 s", "1 min 5 s", "2 h 3 min", "3 d 4 h".
+[[nodiscard]] std::string format_duration(std::int64_t seconds);
+
+// "1,234,567"
+[[nodiscard]] std::string format_count(std::int64_t number);
+
+}  // namespace plm

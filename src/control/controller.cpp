@@ -1,0 +1,662 @@
+#include "control/controller.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "control/engine_report.h"
+#include "control/preflight.h"
+#include "engine/job_start.h"
+
+namespace plm {
+
+namespace {
+
+constexpr Millis kTick{50};
+constexpr Millis kRetryInterval{1000};
+constexpr Millis kProgressInterval{10'000};
+constexpr Millis kStallAfter{30'000};
+constexpr Millis kPauseLimit{15'000};
+constexpr int kMostEndMoves = 20;
+
+PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filter, ApplyMode mode, std::size_t memory_bytes) {
+  PipelineSettings out;
+  out.filter = filter;
+  out.mode = mode;
+  out.memory_bytes = memory_bytes;
+  const Tuning& tuning = options.tuning;
+  if (const int workers = std::max(tuning.clone_read_workers, tuning.clone_insert_workers); workers > 0) {
+    out.copiers = static_cast<std::size_t>(workers);
+  }
+  out.parallel_collections = static_cast<std::size_t>(tuning.clone_parallel_collections);
+  if (tuning.clone_segment_bytes > 0) out.range_bytes = tuning.clone_segment_bytes;
+  out.batch_bytes = tuning.clone_read_batch_bytes;
+  if (tuning.apply_workers > 0) out.appliers = static_cast<std::size_t>(tuning.apply_workers);
+  if (tuning.apply_batch_operations > 0) out.apply_batch_operations = static_cast<std::size_t>(tuning.apply_batch_operations);
+  return out;
+}
+
+}  // namespace
+
+Controller::Controller(Parts parts, Settings settings)
+    : parts_(parts),
+      settings_(std::move(settings)),
+      not_loaded_(Error{ErrorCode::network, 0, {}, "the saved state has not been read yet"}),
+      source_monitor_("source", settings_.source_uri, parts_.clock,
+                      [this]() -> Result<std::string> {
+                        auto info = parts_.source.info();
+                        if (!info) return fail(std::move(info.error()));
+                        if (auto window = parts_.source.oplog_window()) source_time_.reach(window->newest);
+                        return info->version;
+                      }),
+      target_monitor_("target", settings_.target_uri, parts_.clock,
+                      [this]() -> Result<std::string> {
+                        auto info = parts_.target.info();
+                        if (!info) return fail(std::move(info.error()));
+                        return info->version;
+                      }),
+      ended_future_(ended_.get_future()),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+Controller::~Controller() {
+  thread_.request_stop();
+  wake_.raise();
+}
+
+// ---- Requests --------------------------------------------------------------------------
+
+Status Controller::ask(Request request) {
+  std::packaged_task<Status()> task(std::move(request));
+  std::future<Status> answer = task.get_future();
+  {
+    const std::lock_guard lock(requests_mutex_);
+    if (closed_) return fail(ErrorCode::cancelled, "plm is shutting down");
+    requests_.push_back(std::move(task));
+  }
+  wake_.raise();
+  return answer.get();
+}
+
+Status Controller::start(const JobOptions& options) {
+  if (auto allowed = refuse_early(JobEvent::start, "start"); !allowed) return allowed;
+  return ask([this, options] { return do_start(options); });
+}
+Status Controller::pause() {
+  if (auto allowed = refuse_early(JobEvent::pause, "pause"); !allowed) return allowed;
+  return ask([this] { return do_pause(); });
+}
+Status Controller::resume(bool from_failure) {
+  return ask([this, from_failure] { return do_resume(from_failure); });
+}
+Status Controller::finalize() {
+  if (auto allowed = refuse_early(JobEvent::finalize, "finalize"); !allowed) return allowed;
+  return ask([this] { return do_finalize(); });
+}
+Status Controller::reset() {
+  if (auto allowed = refuse_early(JobEvent::reset, "reset"); !allowed) return allowed;
+  return ask([this] { return do_reset(); });
+}
+
+// What the state forbids is refused at once, not behind a long piece of work.
+Status Controller::refuse_early(JobEvent event, std::string_view request) const {
+  const std::lock_guard lock(mutex_);
+  if (!load_error_.empty() || transition(record_.state, event)) return {};
+  return wrong_state(request, record_.state);
+}
+
+Status Controller::wrong_state(std::string_view request, JobState state) {
+  return fail(ErrorCode::wrong_state, fmt::format("{} is not possible in state {}; possible: {}", request, name_of(state),
+                                                  possible_requests(state)));
+}
+
+Status Controller::require_loaded() const {
+  if (not_loaded_) return fail(not_loaded_->within("the saved state could not be read from the target"));
+  return {};
+}
+
+Status Controller::do_start(const JobOptions& options) {
+  if (auto loaded = require_loaded(); !loaded) return loaded;
+  if (!transition(record_.state, JobEvent::start)) return wrong_state("start", record_.state);
+  auto filter = Filter::make(options.include_namespaces, options.exclude_namespaces);
+  if (!filter) return fail(std::move(filter.error()));
+  if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
+  if (auto is_free = check_target_is_free(parts_.target, *filter, options.replace_target); !is_free) return is_free;
+  if (auto cleared = parts_.store.clear(); !cleared) return fail(cleared.error().within("clearing the state of the job before"));
+  JobRecord record;
+  record.options = options;
+  {
+    const std::lock_guard lock(mutex_);
+    record_ = JobRecord{record_.state, options, {}, false, false, std::nullopt, {}};
+    last_report_ = {};
+    mode_.reset();
+  }
+  if (auto changed = change_state(JobEvent::start, [](JobRecord&) {}); !changed) return changed;
+  engine_wanted_ = true;
+  next_try_ = {};
+  return {};
+}
+
+Status Controller::do_pause() {
+  if (auto loaded = require_loaded(); !loaded) return loaded;
+  if (!transition(record_.state, JobEvent::pause)) return wrong_state("pause", record_.state);
+  if (engine_ && !engine_->pause(kPauseLimit)) {
+    engine_->resume();
+    return fail(ErrorCode::network, "the target did not acknowledge within 15 s what was sent to it; plm goes on running");
+  }
+  if (auto changed = change_state(JobEvent::pause, [](JobRecord& record) { record.options.pause_on_initial_sync = false; }); !changed) {
+    if (engine_) engine_->resume();
+    return changed;
+  }
+  engine_wanted_ = false;
+  return {};
+}
+
+Status Controller::do_resume(bool from_failure) {
+  if (auto loaded = require_loaded(); !loaded) return loaded;
+  if (record_.state == JobState::failed && !from_failure) {
+    return fail(ErrorCode::wrong_state, "the job has failed (" + record_.error + "); resume it with fromFailure, or reset it");
+  }
+  JobEvent event = JobEvent::resume;
+  if (record_.state == JobState::failed) {
+    event = record_.failed_finalizing ? JobEvent::resume_finalizing : JobEvent::resume_running;
+  }
+  if (!transition(record_.state, event)) return wrong_state("resume", record_.state);
+  if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
+  if (auto changed = change_state(event, [](JobRecord& record) { record.error.clear(); }); !changed) return changed;
+  if (engine_) {
+    engine_->resume();
+  } else if (!record_.converting) {
+    engine_wanted_ = true;
+  }
+  next_try_ = {};
+  return {};
+}
+
+Status Controller::do_finalize() {
+  if (auto loaded = require_loaded(); !loaded) return loaded;
+  if (!transition(record_.state, JobEvent::finalize)) return wrong_state("finalize", record_.state);
+  const StatusReport report = status();
+  if (!report.initial_sync.completed) {
+    return fail(ErrorCode::wrong_state, "finalize is possible when the initial sync is complete; it is not yet");
+  }
+  if (report.parked.count > 0) {
+    if (auto settled = settle_parked(); !settled) return settled;
+  }
+  auto changed = change_state(JobEvent::finalize, [this](JobRecord& record) {
+    record.finalization.emplace();
+    record.finalization->started_at = parts_.clock.wall_now();
+    record.failed_finalizing = false;
+    record.converting = false;
+  });
+  if (!changed) return changed;
+  end_ = {};
+  end_moves_ = 0;
+  if (engine_) {
+    engine_->resume();
+  } else {
+    engine_wanted_ = true;
+  }
+  next_try_ = {};
+  return {};
+}
+
+// Documents that could not be written are tried once more.
+Status Controller::settle_parked() {
+  auto job = load_job(parts_.store);
+  if (!job) return fail(std::move(job.error()));
+  if (!*job || (*job)->parked.empty()) return {};
+  std::string sample;
+  for (const ParkedDocument& parked : (*job)->parked) {
+    if (sample.size() < 500) sample += " " + parked.text() + ";";
+  }
+  if (engine_) {
+    engine_->pipeline().router().inbox().post(RetryParked{std::move((*job)->parked)});
+    Signal nobody;
+    for (int i = 0; i < 50 && engine_->pipeline().progress().parked > 0; ++i) nobody.wait(nobody.seen(), Millis(100), {});
+    if (engine_->pipeline().progress().parked == 0) return {};
+  }
+  return fail(ErrorCode::wrong_state, "documents could not be written to the target:" + sample);
+}
+
+Status Controller::do_reset() {
+  if (auto loaded = require_loaded(); !loaded) return loaded;
+  if (!transition(record_.state, JobEvent::reset)) return wrong_state("reset", record_.state);
+  drop_engine();
+  if (auto cleared = parts_.store.clear(); !cleared) return fail(cleared.error().within("clearing the saved state"));
+  log::info("the job is forgotten");
+  const std::lock_guard lock(mutex_);
+  record_ = {};
+  last_report_ = {};
+  mode_.reset();
+  record_unsaved_ = false;
+  return {};
+}
+
+// ---- The thread --------------------------------------------------------------------------
+
+void Controller::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    const std::uint64_t seen = wake_.seen();
+    serve_requests();
+    tick();
+    // Finalizing goes from step to step without a rest.
+    if (!finalizer_) wake_.wait(seen, kTick, stop);
+  }
+  {
+    const std::lock_guard lock(requests_mutex_);
+    closed_ = true;
+  }
+  serve_requests();
+  if (engine_ && record_.state == JobState::running) (void)engine_->pause(Millis(3000));
+  drop_engine();
+  ended_.set_value();
+}
+
+bool Controller::shutdown(Millis at_most) {
+  thread_.request_stop();
+  wake_.raise();
+  return ended_future_.wait_for(at_most) == std::future_status::ready;
+}
+
+void Controller::serve_requests() {
+  while (true) {
+    std::packaged_task<Status()> task;
+    {
+      const std::lock_guard lock(requests_mutex_);
+      if (requests_.empty()) return;
+      task = std::move(requests_.front());
+      requests_.pop_front();
+    }
+    task();
+  }
+}
+
+void Controller::tick() {
+  if (engine_) {
+    if (const std::optional<Error> error = engine_->error()) fail_job(*error);
+  }
+  const SteadyTime now = parts_.clock.steady_now();
+  if (now >= next_try_) {
+    Status status;
+    if (not_loaded_) {
+      status = load();
+    } else if (record_unsaved_) {
+      status = save_record(record_);
+      if (status) record_unsaved_ = false;
+    } else if (engine_wanted_) {
+      status = run_engine();
+    } else if (record_.state == JobState::finalizing) {
+      status = advance_finalize();
+    }
+    if (!status) handle(status.error());
+  }
+  if (engine_) watch_engine();
+}
+
+// An error of the Controller's own work.
+void Controller::handle(const Error& error) {
+  next_try_ = parts_.clock.steady_now() + kRetryInterval;
+  if (retryable(error)) {
+    if (last_trouble_ != error.message) log::warn("waiting for a server", {{"reason", error.message}});
+    last_trouble_ = error.message;
+    const std::lock_guard lock(mutex_);
+    if (not_loaded_) load_error_ = error.message;
+    return;
+  }
+  if (not_loaded_) {
+    log::error("the saved state cannot be used", {{"reason", error.message}});
+    not_loaded_ = error;
+    next_try_ = parts_.clock.steady_now() + std::chrono::hours(1);
+    const std::lock_guard lock(mutex_);
+    load_error_ = error.message;
+    return;
+  }
+  fail_job(error);
+}
+
+// ---- The saved job -------------------------------------------------------------------------
+
+Status Controller::load() {
+  if (settings_.reset_state) {
+    if (auto cleared = parts_.store.clear(); !cleared) return fail(std::move(cleared.error()));
+    settings_.reset_state = false;
+  }
+  auto record = load_record(parts_.store);
+  if (!record) return fail(std::move(record.error()));
+  StatusReport report;
+  if (record->state != JobState::idle) {
+    auto job = load_job(parts_.store);
+    if (!job) return fail(std::move(job.error()));
+    if (*job) report = report_of(**job);
+  }
+  not_loaded_.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    record_ = *std::move(record);
+    last_report_ = std::move(report);
+    load_error_.clear();
+  }
+  if (record_.state != JobState::idle) log::info("found a saved job", {{"state", name_of(record_.state)}});
+  engine_wanted_ = record_.state == JobState::running || (record_.state == JobState::finalizing && !record_.converting);
+  if (record_.state == JobState::idle && settings_.start) {
+    if (auto started = do_start(*std::exchange(settings_.start, std::nullopt)); !started) {
+      log::error("the job could not be started", {{"reason", started.error().message}});
+    }
+  }
+  return {};
+}
+
+Status Controller::save_record(const JobRecord& record) {
+  const StoreChange change = change_of(record);
+  auto saved = parts_.store.save({&change, 1});
+  if (!saved) return fail(saved.error().within("saving the job's state"));
+  return {};
+}
+
+Status Controller::change_state(JobEvent event, const std::function<void(JobRecord&)>& more) {
+  JobRecord next = record_;
+  const auto state = transition(record_.state, event);
+  CHECK(state);
+  next.state = *state;
+  more(next);
+  if (auto saved = save_record(next); !saved) return saved;
+  log::info("state changed", {{"from", name_of(record_.state)}, {"to", name_of(next.state)}});
+  const std::lock_guard lock(mutex_);
+  record_ = std::move(next);
+  return {};
+}
+
+// ---- The engine -----------------------------------------------------------------------------
+
+Status Controller::run_engine() {
+  auto filter = Filter::make(record_.options.include_namespaces, record_.options.exclude_namespaces);
+  if (!filter) return fail(std::move(filter.error()));
+  if (!mode_) {
+    auto mode = settings_.forced_mode ? Result<ApplyMode>(*settings_.forced_mode) : parts_.target.probe_apply_mode();
+    if (!mode) return fail(mode.error().within("finding out what the target allows"));
+    log::info("mode of applying", {{"mode", *mode == ApplyMode::exact ? "exact" : "portable"}});
+    if (settings_.on_mode) settings_.on_mode(*mode);
+    const std::lock_guard lock(mutex_);
+    mode_ = *mode;
+  }
+  auto job = restore_job(parts_.source, parts_.target, parts_.store);
+  if (!job) return fail(std::move(job.error()));
+  if (!*job) {
+    if (record_.options.replace_target) {
+      if (auto dropped = drop_present(parts_.target, *filter); !dropped) return dropped;
+    }
+    std::vector<std::string> warnings;
+    auto begun = begin_job(parts_.source, parts_.store, *filter, warnings);
+    if (!begun) return fail(std::move(begun.error()));
+    for (const std::string& warning : warnings) log::warn(warning);
+    *job = *std::move(begun);
+    const std::lock_guard lock(mutex_);
+    record_.warnings = std::move(warnings);
+    record_unsaved_ = true;
+  }
+  log::info("replication begins", {{"collections", (*job)->catalog.collections().size()},
+                                   {"views", (*job)->catalog.views().size()},
+                                   {"position", (*job)->position.position.time.text()}});
+  auto engine = std::make_shared<Engine>(Pipeline::Seams{parts_.source, parts_.target, parts_.store, parts_.clock},
+                                         pipeline_settings(record_.options, *filter, *mode_, settings_.memory_bytes),
+                                         *std::move(*job), ++seed_ * 1000);
+  engine_wanted_ = false;
+  movement_ = {};
+  rate_from_.reset();
+  end_ = {};
+  const std::lock_guard lock(mutex_);
+  engine_ = std::move(engine);
+  return {};
+}
+
+void Controller::drop_engine() {
+  engine_wanted_ = false;
+  std::shared_ptr<Engine> gone;
+  if (!engine_) return;
+  StatusReport report;
+  add_engine_report(*engine_, report);
+  {
+    const std::lock_guard lock(mutex_);
+    last_report_ = std::move(report);
+    gone = std::exchange(engine_, nullptr);
+    stall_.clear();
+    clone_rate_ = 0;
+  }
+  gone->stop();
+}
+
+void Controller::fail_job(const Error& error) {
+  log::error("the job has failed", {{"reason", error.message}});
+  drop_engine();
+  finalizer_.reset();
+  finalizing_job_.reset();
+  JobRecord next = record_;
+  const auto state = transition(record_.state, JobEvent::fail);
+  if (!state) return;
+  next.failed_finalizing = record_.state == JobState::finalizing;
+  next.state = *state;
+  next.error = error.message;
+  {
+    const std::lock_guard lock(mutex_);
+    record_ = next;
+  }
+  record_unsaved_ = true;
+  next_try_ = {};
+}
+
+void Controller::watch_engine() {
+  const SteadyTime now = parts_.clock.steady_now();
+  const RouterView view = engine_->pipeline().router().view();
+  if (record_.state == JobState::running && record_.options.pause_on_initial_sync && view.sync_completed) {
+    if (auto paused = do_pause(); !paused) log::warn("could not pause after the initial sync", {{"reason", paused.error().message}});
+  }
+  detect_stall(view, now);
+  if (now - last_progress_log_ < kProgressInterval) return;
+  last_progress_log_ = now;
+  const StatusReport report = status();
+  {
+    const std::int64_t bytes = report.initial_sync.cloned_bytes;
+    const std::lock_guard lock(mutex_);
+    if (rate_from_) {
+      const double seconds = std::chrono::duration<double>(now - rate_from_->first).count();
+      clone_rate_ = static_cast<double>(bytes - rate_from_->second) / std::max(seconds, 0.1);
+    }
+    rate_from_ = {now, bytes};
+  }
+  log::info("progress", {{"state", name_of(report.state)},
+                         {"lagSeconds", report.lag_seconds},
+                         {"eventsRead", report.events_read},
+                         {"eventsApplied", report.events_applied},
+                         {"clonedBytes", report.initial_sync.cloned_bytes},
+                         {"estimatedBytes", report.initial_sync.estimated_bytes},
+                         {"collections", fmt::format("{}/{}", report.initial_sync.collections_copied, report.initial_sync.collections_total)},
+                         {"indexes", fmt::format("{}/{}", report.initial_sync.indexes_built, report.initial_sync.indexes_total)},
+                         {"replicated", report.last_replicated.text()},
+                         {"retries", report.retries}});
+}
+
+// Work there is, and nothing moves: never a healthy status.
+void Controller::detect_stall(const RouterView& view, SteadyTime now) {
+  const Progress& progress = engine_->pipeline().progress();
+  const std::uint64_t sum = view.replicated.packed() + static_cast<std::uint64_t>(progress.copied_bytes.load()) +
+                            static_cast<std::uint64_t>(progress.events_applied.load()) +
+                            static_cast<std::uint64_t>(view.indexes_built);
+  const ClusterTime newest = std::max(source_time_.get(), progress.source_time.get());
+  const bool has_work = newest.seconds > view.replicated.seconds + 20 || (!view.clone_completed && view.building.empty());
+  const bool works = record_.state == JobState::running || (record_.state == JobState::finalizing && !finalizer_);
+  if (sum != movement_.sum || !has_work || !works) {
+    movement_ = {sum, now};
+    const std::lock_guard lock(mutex_);
+    stall_.clear();
+    return;
+  }
+  if (now - movement_.since < kStallAfter) return;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - movement_.since).count();
+  const std::string trouble = progress.last_retry();
+  const std::lock_guard lock(mutex_);
+  if (stall_.empty()) log::error("replication stands still", {{"seconds", seconds}, {"lastFailure", trouble}});
+  stall_ = fmt::format("nothing has moved for {} s though there is work{}{}", seconds, trouble.empty() ? "" : "; last failure: ", trouble);
+}
+
+// ---- Finalizing ------------------------------------------------------------------------------
+
+Status Controller::advance_finalize() {
+  if (finalizer_) {
+    auto step = finalizer_->step();
+    if (!step) return fail(std::move(step.error()));
+    if (*step == Step::waiting && !finalizer_->done()) next_try_ = parts_.clock.steady_now() + kTick;
+    return finalizer_->done() ? finish_finalize() : Status();
+  }
+  if (record_.converting) return resume_converting();
+  if (!engine_) {
+    engine_wanted_ = true;
+    return {};
+  }
+  if (end_.is_zero()) return fix_end();
+
+  const RouterView view = engine_->pipeline().router().view();
+  if (!view.reached_limit || view.indexes_unfinished > 0) return {};
+  const ClusterTime ahead = engine_->pipeline().progress().read_ahead.get();
+  if (ahead > end_ && end_moves_ < kMostEndMoves) {  // M1
+    auto moved = parts_.source.append_note("plm finalizes");
+    if (!moved) return fail(std::move(moved.error()));
+    end_ = *moved;
+    ++end_moves_;
+    engine_->pipeline().router().stop_at(end_);
+    return {};
+  }
+  if (ahead > end_) warn("the source is still being written; some documents on the target are newer than the end of replication");
+  if (engine_->pipeline().progress().parked > 0) {
+    return fail(ErrorCode::wrong_state, "documents could not be written to the target; see parked in the status");
+  }
+  return begin_converting();
+}
+
+// F, and what the source holds at F.
+Status Controller::fix_end() {
+  auto filter = Filter::make(record_.options.include_namespaces, record_.options.exclude_namespaces);
+  if (!filter) return fail(std::move(filter.error()));
+  auto listing = list_source(parts_.source, *filter);
+  if (!listing) return fail(std::move(listing.error()));
+  end_ = listing->newest();
+  final_listing_ = *std::move(listing);
+  engine_->pipeline().router().stop_at(end_);
+  log::info("finalizing: everything up to this time is applied", {{"clusterTime", end_.text()}});
+  return {};
+}
+
+Status Controller::begin_converting() {
+  if (!engine_->pause(kPauseLimit)) {
+    engine_->resume();
+    return fail(ErrorCode::network, "the target did not acknowledge what was sent to it");
+  }
+  const std::shared_ptr<Engine> engine = engine_;
+  drop_engine();
+  finalizing_job_ = std::make_unique<SavedJob>();
+  finalizing_job_->catalog = std::move(engine->pipeline().router().catalog());
+  FinalReport report;
+  adopt_final_listing(*final_listing_, finalizing_job_->catalog, report.differences);
+  final_listing_.reset();
+  // I9: saved before the first index becomes real.
+  JobRecord next = record_;
+  next.converting = true;
+  std::vector<StoreChange> changes =
+      changes_to_save(finalizing_job_->catalog, finalizing_job_->catalog.take_changes(), std::nullopt);
+  changes.push_back(change_of(next));
+  if (auto saved = parts_.store.save(changes); !saved) {
+    finalizing_job_.reset();  // nothing was converted: the engine comes back, F is fixed anew
+    return saved;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    record_ = next;
+  }
+  finalizer_ = std::make_unique<Finalizer>(parts_.source, parts_.target, parts_.clock, finalizer_progress_,
+                                           finalizing_job_->catalog, std::move(report), ++seed_);
+  return {};
+}
+
+// After a restart, or a failure in this phase.
+Status Controller::resume_converting() {
+  auto job = load_job(parts_.store);
+  if (!job) return fail(std::move(job.error()));
+  if (!*job) return fail(ErrorCode::stored_format, "saved state: finalizing without a position");
+  finalizing_job_ = std::make_unique<SavedJob>(*std::move(*job));
+  finalizer_ = std::make_unique<Finalizer>(parts_.source, parts_.target, parts_.clock, finalizer_progress_,
+                                           finalizing_job_->catalog, FinalReport(), ++seed_);
+  return {};
+}
+
+Status Controller::finish_finalize() {
+  const FinalReport& report = finalizer_->report();
+  auto changed = change_state(JobEvent::finalize_done, [&](JobRecord& record) {
+    CHECK(record.finalization);
+    StatusReport::Finalization& out = *record.finalization;
+    out.completed = true;
+    out.completed_at = parts_.clock.wall_now();
+    out.differences = report.differences;
+    out.unsuccessful_indexes.clear();
+    for (const FailedIndex& index : report.failed_indexes) {
+      out.unsuccessful_indexes.push_back({index.ns.text(), index.spec.name(), UnsuccessfulIndex::Kind::failed,
+                                          bson::Document(index.spec.keys()), index.reason});
+    }
+  });
+  if (!changed) return changed;
+  for (const std::string& difference : report.differences) log::warn("difference", {{"what", difference}});
+  log::info("finalized", {{"failedIndexes", report.failed_indexes.size()}, {"differences", report.differences.size()}});
+  finalizer_.reset();
+  finalizing_job_.reset();
+  return {};
+}
+
+void Controller::warn(const std::string& text) {
+  log::warn(text);
+  const std::lock_guard lock(mutex_);
+  if (std::ranges::find(record_.warnings, text) == record_.warnings.end()) record_.warnings.push_back(text);
+}
+
+// ---- The truth --------------------------------------------------------------------------------
+
+StatusReport Controller::status() const {
+  StatusReport out;
+  std::shared_ptr<const Engine> engine;
+  std::string stall;
+  double rate = 0;
+  JobRecord record;
+  std::string load_error;
+  {
+    const std::lock_guard lock(mutex_);
+    out = last_report_;
+    engine = engine_;
+    record = record_;
+    out.mode = mode_;
+    stall = stall_;
+    rate = clone_rate_;
+    load_error = load_error_;
+  }
+  if (engine) add_engine_report(*engine, out);
+  out.state = record.state;
+  out.error = record.error;
+  out.finalization = record.finalization;
+  out.warnings.insert(out.warnings.begin(), record.warnings.begin(), record.warnings.end());
+  if (!load_error.empty()) out.warnings.push_back("the saved state could not be read yet: " + load_error);
+  out.stalled = !stall.empty();
+  if (out.stalled) out.warnings.push_back(stall);
+  out.source = source_monitor_.report();
+  out.target = target_monitor_.report();
+  for (const auto& [name, server] : {std::pair{"source", &out.source}, std::pair{"target", &out.target}}) {
+    if (!server->reachable) out.warnings.push_back(fmt::format("the {} is unreachable", name));
+  }
+  ClusterTime newest = source_time_.get();
+  if (engine) newest = std::max(newest, engine->pipeline().progress().source_time.get());
+  add_lag(newest, parts_.clock.wall_now(), out);
+  if (rate > 0 && !out.initial_sync.clone_completed) {
+    const auto left = out.initial_sync.estimated_bytes - out.initial_sync.cloned_bytes;
+    out.initial_sync.eta_seconds = std::max<std::int64_t>(0, static_cast<std::int64_t>(static_cast<double>(left) / rate));
+  }
+  out.info = describe_phase(out);
+  return out;
+}
+
+}  // namespace plm

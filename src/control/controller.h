@@ -1,0 +1,154 @@
+// The life of jobs: takes the requests, holds the state machine, starts and
+// ends the engine, finalizes. One thread does all of it; requests queue up for
+// that thread, and the next state is saved before its effects run, so that a
+// crash at any moment goes on from there.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/signal.h"
+#include "control/job_control.h"
+#include "control/job_record.h"
+#include "control/server_monitor.h"
+#include "engine/engine.h"
+#include "engine/finalizer.h"
+#include "seams/source.h"
+#include "seams/state_store.h"
+#include "seams/target.h"
+
+namespace plm {
+
+class Controller final : public JobControl {
+ public:
+  struct Parts {  // all outlive the Controller
+    Source& source;
+    Target& target;
+    StateStore& store;
+    Clock& clock;
+  };
+  struct Settings {
+    std::string source_uri;  // redacted, for people
+    std::string target_uri;
+    std::size_t memory_bytes = 512U << 20U;
+    bool reset_state = false;               // forget what is saved, first of all
+    std::optional<JobOptions> start;        // start this when nothing is saved
+    std::function<void(ApplyMode)> on_mode; // told what the target was found to allow
+    std::optional<ApplyMode> forced_mode;   // for tests: do not probe
+  };
+
+  // Begins at once to read the saved state and to go on with its job; while the
+  // target cannot be asked, requests are refused with its error.
+  Controller(Parts parts, Settings settings);
+  ~Controller() override;
+  Controller(const Controller&) = delete;
+  Controller& operator=(const Controller&) = delete;
+  Controller(Controller&&) = delete;
+  Controller& operator=(Controller&&) = delete;
+
+  Status start(const JobOptions& options) override;
+  Status pause() override;
+  Status resume(bool from_failure) override;
+  Status finalize() override;
+  Status reset() override;
+  [[nodiscard]] StatusReport status() const override;
+
+  // Brings the engine to rest, saves, ends the Controller's thread. True when it
+  // all happened within `at_most`; otherwise the process may end all the same:
+  // the last save holds.
+  bool shutdown(Millis at_most);
+
+ private:
+  using Request = std::function<Status()>;
+  Status ask(Request request);
+  [[nodiscard]] Status refuse_early(JobEvent event, std::string_view request) const;
+  [[nodiscard]] static Status wrong_state(std::string_view request, JobState state);
+  void run(const std::stop_token& stop);
+  void serve_requests();
+  void tick();
+  void handle(const Error& error);
+
+  // Requests, in the Controller's thread.
+  Status do_start(const JobOptions& options);
+  Status do_pause();
+  Status do_resume(bool from_failure);
+  Status do_finalize();
+  Status do_reset();
+  Status settle_parked();
+  [[nodiscard]] Status require_loaded() const;
+
+  // The saved job.
+  Status load();
+  Status change_state(JobEvent event, const std::function<void(JobRecord&)>& more);
+  Status save_record(const JobRecord& record);
+
+  // The running job.
+  Status run_engine();
+  void drop_engine();
+  void fail_job(const Error& error);
+  void watch_engine();
+  void detect_stall(const RouterView& view, SteadyTime now);
+
+  // Finalizing.
+  Status advance_finalize();
+  Status fix_end();
+  Status begin_converting();
+  Status resume_converting();
+  Status finish_finalize();
+  void warn(const std::string& text);
+
+  Parts parts_;
+  Settings settings_;
+
+  // Of the Controller's thread.
+  std::optional<Error> not_loaded_;  // why; none: loaded
+  bool engine_wanted_ = false;       // the state asks for an engine that is not there yet
+  bool record_unsaved_ = false;      // a failure that could not be saved yet
+  SteadyTime next_try_{};
+  SteadyTime last_progress_log_{};
+  std::string last_trouble_;
+  std::uint64_t seed_ = 1;
+  std::optional<Listing> final_listing_;
+  ClusterTime end_;                  // F
+  int end_moves_ = 0;
+  std::unique_ptr<SavedJob> finalizing_job_;
+  std::unique_ptr<Finalizer> finalizer_;
+  Progress finalizer_progress_;
+  struct Movement {
+    std::uint64_t sum = 0;
+    SteadyTime since{};
+  } movement_;
+  std::optional<std::pair<SteadyTime, std::int64_t>> rate_from_;
+
+  // Shared with status().
+  mutable std::mutex mutex_;
+  JobRecord record_;
+  std::shared_ptr<Engine> engine_;
+  std::optional<ApplyMode> mode_;
+  std::string load_error_;
+  std::string stall_;
+  double clone_rate_ = 0;  // bytes per second, of the last ten seconds
+  StatusReport last_report_;  // of the engine that is gone
+
+  GrowingTime source_time_;  // newest of the source's oplog, as the monitor sees it
+  Signal wake_;
+  std::mutex requests_mutex_;
+  std::deque<std::packaged_task<Status()>> requests_;
+  bool closed_ = false;
+
+  ServerMonitor source_monitor_;
+  ServerMonitor target_monitor_;
+  std::promise<void> ended_;
+  std::future<void> ended_future_;
+  std::jthread thread_;  // last: it uses all of the above
+};
+
+}  // namespace plm

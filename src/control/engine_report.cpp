@@ -1,0 +1,90 @@
+#include "control/engine_report.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace plm {
+
+void add_engine_report(const Engine& engine, StatusReport& report) {
+  const RouterView view = engine.pipeline().router().view();
+  const Progress& progress = engine.pipeline().progress();
+  report.events_read = progress.events_read;
+  report.events_applied = progress.events_applied;
+  report.last_replicated = view.replicated;
+  report.retries = progress.retries;
+  report.parked.count = progress.parked;
+  report.parked.sample = progress.parked_sample();
+  report.warnings = view.warnings;
+  StatusReport::InitialSync& sync = report.initial_sync;
+  sync.completed = view.sync_completed;
+  sync.clone_completed = view.clone_completed;
+  sync.estimated_bytes = view.estimated_bytes;
+  sync.cloned_bytes = progress.copied_bytes;
+  sync.cloned_documents = progress.copied_documents;
+  sync.collections_total = view.collections_total;
+  sync.collections_copied = view.collections_copied;
+  sync.collections_copying = view.copying;
+  sync.indexes_total = view.indexes_total;
+  sync.indexes_built = view.indexes_built;
+  sync.indexes_building = view.building;
+}
+
+StatusReport report_of(const SavedJob& job) {
+  StatusReport out;
+  out.events_read = job.position.events_read;
+  out.events_applied = job.position.events_applied;
+  out.last_replicated = job.position.complete;
+  out.initial_sync.completed = job.position.sync_completed;
+  out.initial_sync.clone_completed = job.position.clone_completed;
+  for (const auto& [uuid, collection] : job.catalog.collections()) {
+    out.initial_sync.estimated_bytes += collection.estimate.size_bytes;
+    out.initial_sync.cloned_bytes += collection.copied.size_bytes;
+    out.initial_sync.cloned_documents += collection.copied.documents;
+    ++out.initial_sync.collections_total;
+    if (collection.confirmed()) ++out.initial_sync.collections_copied;
+    out.initial_sync.indexes_total += static_cast<std::int64_t>(collection.indexes.size());
+    out.initial_sync.indexes_built += static_cast<std::int64_t>(collection.count_indexes(IndexState::built));
+  }
+  out.parked.count = static_cast<std::int64_t>(job.parked.size());
+  for (const ParkedDocument& parked : job.parked) {
+    if (out.parked.sample.size() == 10) break;
+    out.parked.sample.push_back(parked.text());
+  }
+  return out;
+}
+
+void add_lag(ClusterTime source_newest, WallTime now, StatusReport& report) {
+  const bool replicates = report.state == JobState::running || report.state == JobState::paused ||
+                          report.state == JobState::finalizing || report.state == JobState::failed;
+  if (!replicates || report.last_replicated.is_zero()) return;
+  std::int64_t lag = std::int64_t{source_newest.seconds} - std::int64_t{report.last_replicated.seconds};
+  lag = std::max<std::int64_t>(lag, 0);
+  if (!report.source.reachable) {
+    lag += std::chrono::duration_cast<std::chrono::seconds>(now - report.source.unreachable_since).count();
+  }
+  report.lag_seconds = lag;
+  report.initial_sync.lag_seconds = report.initial_sync.completed ? 0 : lag;
+}
+
+std::string describe_phase(const StatusReport& report) {
+  switch (report.state) {
+    case JobState::idle:
+      return "";
+    case JobState::running:
+      if (report.initial_sync.completed) return "Replicating Changes";
+      return report.initial_sync.clone_completed ? "Initial Sync: Replicating Changes" : "Initial Sync: Cloning Data";
+    case JobState::paused:
+      return "Paused";
+    case JobState::finalizing:
+      return "Finalizing";
+    case JobState::finalized:
+      return "Finalized";
+    case JobState::failed:
+      return "Failed";
+  }
+  CHECK(!"unknown state");
+  return {};
+}
+
+}  // namespace plm

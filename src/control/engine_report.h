@@ -1,0 +1,22 @@
+// From what the engine knows to the status report.
+#pragma once
+
+#include "control/status_report.h"
+#include "engine/engine.h"
+#include "engine/saved_job.h"
+
+namespace plm {
+
+void add_engine_report(const Engine& engine, StatusReport& report);
+
+// Of a job that no engine works on.
+[[nodiscard]] StatusReport report_of(const SavedJob& job);
+
+// Lag: the source's newest time against what the target has acknowledged (I8).
+// While the source cannot be asked, the time since then counts as lag, too.
+void add_lag(ClusterTime source_newest, WallTime now, StatusReport& report);
+
+// "Initial Sync: Cloning Data" and so on, the words of the API.
+[[nodiscard]] std::string describe_phase(const StatusReport& report);
+
+}  // namespace plm

@@ -1,0 +1,35 @@
+// What the Controller saves of a job, apart from what the engine saves: the
+// document state/"job". See engine/saved_job.h for the rest.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "control/job_options.h"
+#include "control/job_state.h"
+#include "control/status_report.h"
+#include "seams/state_store.h"
+
+namespace plm {
+
+struct JobRecord {
+  JobState state = JobState::idle;
+  JobOptions options;
+  std::string error;
+  bool failed_finalizing = false;  // the failure happened in finalizing
+  // I9: everything up to F is applied and saved; nothing is replayed any more.
+  bool converting = false;
+  std::optional<StatusReport::Finalization> finalization;
+  std::vector<std::string> warnings;
+};
+
+[[nodiscard]] bson::Document to_document(const JobRecord& record);
+// Error: stored_format.
+[[nodiscard]] Result<JobRecord> job_record_from(bson::View document);
+
+// The record of the store; an idle one when nothing was saved.
+[[nodiscard]] Result<JobRecord> load_record(StateStore& store);
+[[nodiscard]] StoreChange change_of(const JobRecord& record);
+
+}  // namespace plm

@@ -1,0 +1,46 @@
+#include "control/server_monitor.h"
+
+#include "base/log.h"
+#include "base/signal.h"
+
+namespace plm {
+
+namespace {
+
+constexpr Millis kInterval{1000};
+
+}  // namespace
+
+ServerMonitor::ServerMonitor(std::string name, std::string redacted_uri, Clock& clock, Probe probe)
+    : name_(std::move(name)),
+      clock_(clock),
+      probe_(std::move(probe)),
+      report_{std::move(redacted_uri), {}, true, {}},
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+ServerReport ServerMonitor::report() const {
+  const std::lock_guard lock(mutex_);
+  return report_;
+}
+
+void ServerMonitor::run(const std::stop_token& stop) {
+  Signal nobody;
+  while (!stop.stop_requested()) {
+    auto version = probe_();
+    {
+      const std::lock_guard lock(mutex_);
+      if (version) {
+        if (!report_.reachable) log::info("server is reachable again", {{"server", name_}});
+        report_.reachable = true;
+        report_.version = *version;
+      } else if (report_.reachable) {
+        report_.reachable = false;
+        report_.unreachable_since = clock_.wall_now();
+        log::warn("server is unreachable", {{"server", name_}, {"reason", version.error().message}});
+      }
+    }
+    nobody.wait(nobody.seen(), kInterval, stop);
+  }
+}
+
+}  // namespace plm

@@ -1,0 +1,41 @@
+// Asks one server once a second how it is, so that the status can say so
+// without waiting for anybody.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "control/status_report.h"
+
+namespace plm {
+
+class ServerMonitor {
+ public:
+  // Gives the server's version, or an error. Called from the monitor's thread.
+  using Probe = std::function<Result<std::string>()>;
+
+  ServerMonitor(std::string name, std::string redacted_uri, Clock& clock, Probe probe);
+  ~ServerMonitor() = default;
+  ServerMonitor(const ServerMonitor&) = delete;
+  ServerMonitor& operator=(const ServerMonitor&) = delete;
+  ServerMonitor(ServerMonitor&&) = delete;
+  ServerMonitor& operator=(ServerMonitor&&) = delete;
+
+  [[nodiscard]] ServerReport report() const;
+
+ private:
+  void run(const std::stop_token& stop);
+
+  std::string name_;  // "source" or "target"
+  Clock& clock_;
+  Probe probe_;
+  mutable std::mutex mutex_;
+  ServerReport report_;
+  std::jthread thread_;  // last: it uses all of the above
+};
+
+}  // namespace plm

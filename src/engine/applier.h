@@ -1,0 +1,80 @@
+// Applies the operations of its keys to the target, in batches: takes all that
+// waits, writes, acknowledges. There is no timer: at low load a batch is one
+// operation and the latency one round trip; batches grow with the load.
+//
+// A batch is: rereads (documents read from the source), inserts in bulk, the
+// rest in order. Operations that fail are answered by reading the document from
+// the source and writing it whole; what cannot be written even so is parked:
+// durably, before the operation counts as acknowledged (C5). While a key is
+// parked, every operation for it is answered by reading again.
+#pragma once
+
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "base/backoff.h"
+#include "engine/applier_queue.h"
+#include "engine/coalesce.h"
+#include "engine/progress.h"
+#include "engine/role.h"
+#include "engine/saved_job.h"
+#include "seams/source.h"
+#include "seams/state_store.h"
+#include "seams/target.h"
+
+namespace plm {
+
+class Applier final : public Role {
+ public:
+  struct Parts {  // all outlive the applier
+    Source& source;
+    Target& target;
+    StateStore& store;
+    Clock& clock;
+    Progress& progress;
+  };
+  Applier(Parts parts, std::uint64_t seed, std::size_t batch_operations)
+      : parts_(parts), queue_(signal()), backoff_(seed), batch_operations_(batch_operations) {}
+
+  // The Router's end.
+  [[nodiscard]] ApplierQueue& queue() { return queue_; }
+  // Before the first step; raised after each acknowledgement.
+  void connect(Signal& router) { router_ = &router; }
+  // Before the first step: a key that was parked by an earlier process.
+  void add_parked(const ParkedDocument& parked);
+
+  Result<Step> step() override;
+
+ private:
+  // A document that is to be made equal to the source's.
+  struct Reread {
+    const Operation* operation = nullptr;
+    Error reason;  // why: code 8 and so on; empty message when it was asked for
+  };
+  struct Parked {
+    bson::OwnedValue id;
+  };
+
+  Status apply(std::span<Operation> batch);
+  void reread_what_is_parked(std::span<Operation> batch);
+  Status insert(const std::vector<const Operation*>& inserts, std::vector<Reread>& again);
+  Status insert_into(const Twin& twin, std::span<const Operation* const> inserts, std::vector<Reread>& again);
+  Status apply_in_order(const std::vector<const Operation*>& ordered, std::vector<Reread>& again);
+  Status reread(std::vector<Reread> rereads);
+  Status reread_from(std::span<const Reread> rereads);
+  Status settle(const Reread& reread, const Error& rejected);
+  Status release_if_parked(const Operation& operation);
+  [[nodiscard]] Error fatal_or(const Error& error, const Operation& operation) const;
+
+  Parts parts_;
+  Signal* router_ = nullptr;
+  ApplierQueue queue_;
+  Backoff backoff_;
+  std::size_t batch_operations_;
+  std::vector<Operation> taken_;  // from the queue
+  std::size_t done_ = 0;          // of `taken_`
+  std::unordered_map<DocumentKey, Parked, DocumentKeyHash, DocumentKeyEqual> parked_;
+};
+
+}  // namespace plm

@@ -1,0 +1,238 @@
+#include "engine/finalizer.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/log.h"
+#include "bson/order.h"
+
+namespace plm {
+
+bool same_fields(bson::View left, bson::View right) {
+  const auto contained = [](bson::View inner, bson::View outer) {
+    return std::ranges::all_of(inner, [&](const bson::Element& field) {
+      const bson::Value other = outer[field.key];
+      return other.exists() && bson::compare(field.value, other) == 0;
+    });
+  };
+  return contained(left, right) && contained(right, left);
+}
+
+void adopt_final_listing(const Listing& listing, Catalog& catalog, std::vector<std::string>& differences) {
+  std::vector<Uuid> listed;
+  for (const CollectionSpec& spec : listing.collections) {
+    if (spec.kind != CollectionKind::collection) continue;
+    listed.push_back(spec.uuid);
+    Collection* collection = catalog.find(spec.uuid);
+    if (collection == nullptr) {
+      differences.push_back(spec.ns.text() + " is on the source and was not replicated");
+      continue;
+    }
+    if (collection->spec.ns != spec.ns) {
+      differences.push_back(spec.ns.text() + " of the source is " + collection->spec.ns.text() + " on the target");
+    }
+    collection->spec.options = spec.options;
+    std::vector<IndexTask> indexes;
+    for (const IndexSpec& index : spec.indexes) indexes.push_back({index, IndexState::waiting, {}});
+    collection->indexes = std::move(indexes);
+    catalog.touch(*collection);
+  }
+  std::ranges::sort(listed);
+  for (const auto& [uuid, collection] : catalog.collections()) {
+    if (!std::ranges::binary_search(listed, uuid)) {
+      differences.push_back(collection.spec.ns.text() + " is on the target and not on the source");
+    }
+  }
+}
+
+Finalizer::Finalizer(Source& source, Target& target, Clock& clock, Progress& progress, Catalog& catalog, FinalReport report,
+                     std::uint64_t seed)
+    : source_(source),
+      target_(target),
+      clock_(clock),
+      progress_(progress),
+      catalog_(catalog),
+      report_(std::move(report)),
+      backoff_(seed) {
+  for (const auto& [uuid, collection] : catalog_.collections()) steps_.push_back(uuid);
+  std::ranges::sort(steps_, {}, [&](const Uuid& uuid) { return catalog_.find(uuid)->spec.ns; });
+}
+
+Result<Step> Finalizer::step() {
+  if (done() || !backoff_.ready(clock_.steady_now())) return Step::waiting;
+  const FinalReport before = report_;
+  Status status;
+  if (next_ < steps_.size()) {
+    Collection& collection = *catalog_.find(steps_[next_]);
+    status = make_real(collection);
+    if (status) status = compare(collection);
+  } else {
+    status = compare_options();
+  }
+  if (!status) {
+    report_ = before;  // the step is repeated as a whole
+    if (!retryable(status.error())) return fail(status.error().within("finalize"));
+    backoff_.failed(clock_.steady_now());
+    progress_.retrying("finalize: " + status.error().message);
+    return Step::waiting;
+  }
+  backoff_.succeeded();
+  if (next_ < steps_.size()) {
+    ++next_;
+  } else {
+    options_compared_ = true;
+  }
+  return Step::worked;
+}
+
+// ---- Indexes ------------------------------------------------------------------------------
+
+Status Finalizer::make_real(Collection& collection) {
+  if (!collection.ref) return {};
+  const Twin& twin = collection.ref->twin;
+  auto present = target_.list_indexes(twin);
+  if (!present) return fail(present.error().within("list indexes of " + twin.ns.text()));
+  for (const IndexSpec& index : *present) {
+    if (index.is_id_index() || collection.find_index(index.name()) != nullptr) continue;
+    log::info("dropping an index that the source does not have", {{"namespace", twin.ns.text()}, {"index", index.name()}});
+    if (auto dropped = target_.drop_index(twin, index.name()); !dropped) return dropped;
+  }
+  for (IndexTask& task : collection.indexes) {
+    const auto same_name = std::ranges::find(*present, task.spec.name(), &IndexSpec::name);
+    auto real = make_index_real(collection, task.spec, same_name == present->end() ? nullptr : &*same_name);
+    if (real) {
+      task.state = IndexState::built;
+    } else if (retryable(real.error())) {
+      return real;
+    } else {
+      task.state = IndexState::failed;
+      task.reason = real.error().message;
+      failed(collection, task.spec, real.error());
+    }
+  }
+  return make_options_real(collection);
+}
+
+Status Finalizer::make_index_real(const Collection& collection, const IndexSpec& wanted, const IndexSpec* present) {
+  const Twin& twin = collection.ref->twin;
+  if (present != nullptr) {
+    if (same_fields(present->spec.view(), wanted.spec.view())) return {};
+    if (same_fields(present->plain().spec.view(), wanted.plain().spec.view())) {
+      auto converted = convert(twin, wanted);
+      if (!converted && retryable(converted.error())) return converted;
+      // Documents that violate it: a new build would tell the same, later.
+      if (!converted && wanted.is_unique()) return converted;
+      auto now = target_.list_indexes(twin);
+      if (!now) return fail(std::move(now.error()));
+      const auto same_name = std::ranges::find(*now, wanted.name(), &IndexSpec::name);
+      if (same_name != now->end() && same_fields(same_name->spec.view(), wanted.spec.view())) return {};
+    }
+    if (auto dropped = target_.drop_index(twin, wanted.name()); !dropped) return dropped;
+  }
+  const std::vector<IndexResult> results = target_.create_indexes(twin, {wanted});
+  return results.front().status;
+}
+
+// By collMod, which needs no new build (6.0 and later).
+Status Finalizer::convert(const Twin& twin, const IndexSpec& wanted) {
+  const auto modify = [&](std::string_view field, auto value) {
+    bson::Builder change;
+    {
+      auto index = change.document("index");
+      index->append("name", wanted.name()).append(field, value);
+    }
+    return target_.modify(twin, change.view());
+  };
+  if (wanted.is_unique()) {
+    if (auto prepared = modify("prepareUnique", true); !prepared) return prepared;
+    if (auto unique = modify("unique", true); !unique) {
+      // Not unique at all is what it was; it must not reject documents either.
+      (void)modify("prepareUnique", false);
+      return unique;
+    }
+  } else if (wanted.is_prepare_unique()) {
+    if (auto prepared = modify("prepareUnique", true); !prepared) return prepared;
+  }
+  if (wanted.is_ttl()) {
+    if (auto ttl = modify("expireAfterSeconds", wanted.spec["expireAfterSeconds"]); !ttl) return ttl;
+  }
+  if (wanted.is_hidden()) {
+    if (auto hidden = modify("hidden", true); !hidden) return hidden;
+  }
+  return {};
+}
+
+void Finalizer::failed(const Collection& collection, const IndexSpec& index, const Error& error) {
+  log::error("an index could not be made on the target",
+             {{"namespace", collection.spec.ns.text()}, {"index", index.name()}, {"reason", error.message}});
+  report_.failed_indexes.push_back({collection.spec.ns, index, error.message});
+}
+
+// ---- Options ------------------------------------------------------------------------------
+
+// Those that were held back while the job ran.
+Status Finalizer::make_options_real(const Collection& collection) {
+  const bson::Value expire = collection.spec.options["expireAfterSeconds"];
+  if (!expire) return {};
+  bson::Builder change;
+  change.append("expireAfterSeconds", expire);
+  auto modified = target_.modify(collection.ref->twin, change.view());
+  if (!modified) return fail(modified.error().within("expireAfterSeconds of " + collection.spec.ns.text()));
+  return {};
+}
+
+// ---- Comparing ------------------------------------------------------------------------------
+
+Status Finalizer::compare(const Collection& collection) {
+  if (!collection.ref) return {};
+  const Namespace& ns = collection.spec.ns;
+  auto present = target_.list_indexes(collection.ref->twin);
+  if (!present) return fail(std::move(present.error()));
+  for (const IndexTask& task : collection.indexes) {
+    if (task.state == IndexState::failed) continue;
+    const auto same_name = std::ranges::find(*present, task.spec.name(), &IndexSpec::name);
+    if (same_name == present->end()) {
+      report_.differences.push_back(ns.text() + " lacks index " + task.spec.name());
+    } else if (!same_fields(same_name->spec.view(), task.spec.spec.view())) {
+      report_.differences.push_back(ns.text() + " has index " + task.spec.name() + " as " + same_name->spec.view().json(300) +
+                                    ", the source as " + task.spec.spec.view().json(300));
+    }
+  }
+  auto on_target = target_.count_documents(ns);
+  if (!on_target) return fail(std::move(on_target.error()));
+  auto on_source = source_.count_documents(ns);
+  if (!on_source && on_source.error().code != ErrorCode::not_found) return fail(std::move(on_source.error()));
+  if (on_source && *on_source != *on_target) {
+    report_.differences.push_back(ns.text() + " has " + std::to_string(*on_target) + " documents, on the source " +
+                                  std::to_string(*on_source) + " (they differ rightly if it was written after finalize began)");
+  }
+  return {};
+}
+
+Status Finalizer::compare_options() {
+  std::set<std::string> databases;
+  for (const auto& [uuid, collection] : catalog_.collections()) databases.insert(collection.spec.ns.database);
+  for (const auto& [ns, view] : catalog_.views()) databases.insert(ns.database);
+  for (const std::string& database : databases) {
+    auto listed = target_.list_collections(database);
+    if (!listed) return fail(std::move(listed.error()));
+    const auto compare_one = [&](const CollectionSpec& wanted) {
+      const auto same_name = std::ranges::find(*listed, wanted.ns, &CollectionSpec::ns);
+      if (same_name == listed->end()) {
+        report_.differences.push_back(wanted.ns.text() + " is not on the target");
+      } else if (!same_fields(same_name->options.view(), wanted.options.view())) {
+        report_.differences.push_back(wanted.ns.text() + " has options " + same_name->options.view().json(300) +
+                                      ", on the source " + wanted.options.view().json(300));
+      }
+    };
+    for (const auto& [uuid, collection] : catalog_.collections()) {
+      if (collection.spec.ns.database == database) compare_one(collection.spec);
+    }
+    for (const auto& [ns, view] : catalog_.views()) {
+      if (ns.database == database) compare_one(view);
+    }
+  }
+  return {};
+}
+
+}  // namespace plm

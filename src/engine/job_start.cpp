@@ -1,0 +1,108 @@
+#include "engine/job_start.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "engine/listing.h"
+
+namespace plm {
+
+Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filter, std::vector<std::string>& warnings) {
+  auto start = source.append_note("plm begins to replicate");
+  if (!start) return fail(start.error().within("fixing the start"));
+  auto listing = list_source(source, filter);
+  if (!listing) return fail(listing.error().within("listing the source"));
+
+  SavedJob out;
+  out.position.position.time = *start;
+  out.position.complete = *start;
+  out.position.listed_at = listing->as_of;
+  out.position.listed_later = listing->later;
+  for (CollectionSpec& spec : listing->collections) {
+    if (spec.kind == CollectionKind::time_series) {
+      warnings.push_back(spec.ns.text() + " is a time-series collection; it is not replicated");
+      continue;
+    }
+    if (spec.is_view()) {
+      out.catalog.put_view(std::move(spec));
+      continue;
+    }
+    Collection collection;
+    collection.as_of = listing->as_of_database(spec.ns.database);
+    for (IndexSpec& index : spec.indexes) collection.indexes.push_back({std::move(index), IndexState::waiting, {}});
+    spec.indexes.clear();
+    collection.spec = std::move(spec);
+    out.catalog.add(std::move(collection));
+  }
+  const std::vector<StoreChange> changes = changes_to_save(out.catalog, out.catalog.take_changes(), out.position);
+  if (auto saved = store.save(changes); !saved) return fail(saved.error().within("saving the job"));
+  return out;
+}
+
+namespace {
+
+// The name of each of these databases' collections, by UUID.
+Result<std::unordered_map<Uuid, Namespace, UuidHash>> names_on_target(Target& target, const std::vector<std::string>& databases) {
+  std::unordered_map<Uuid, Namespace, UuidHash> out;
+  for (const std::string& database : databases) {
+    auto listed = target.list_collections(database);
+    if (!listed) return fail(std::move(listed.error()));
+    for (const CollectionSpec& spec : *listed) {
+      if (!spec.is_view()) out.emplace(spec.uuid, spec.ns);
+    }
+  }
+  return out;
+}
+
+Status match_twins(SavedJob& job, const std::unordered_map<Uuid, Namespace, UuidHash>& names) {
+  std::vector<Uuid> dropped;
+  for (auto& [uuid, collection] : job.catalog.collections()) {
+    if (!collection.ref) continue;
+    const auto found = names.find(collection.ref->twin.uuid);
+    if (found != names.end()) {
+      CollectionRef ref = *collection.ref;
+      ref.twin.ns = found->second;
+      collection.ref = std::make_shared<const CollectionRef>(std::move(ref));
+    } else if (std::ranges::find(job.position.dropping, uuid) != job.position.dropping.end()) {
+      dropped.push_back(uuid);
+    } else {
+      return fail(ErrorCode::wrong_state, "somebody else removed " + collection.ref->twin.ns.text() +
+                                              " from the target; reset, then start to copy anew");
+    }
+  }
+  for (const Uuid& uuid : dropped) job.catalog.remove(uuid);
+  return {};
+}
+
+}  // namespace
+
+Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, StateStore& store) {
+  auto job = load_job(store);
+  if (!job || !*job) return job;
+  auto databases = target.list_databases();
+  if (!databases) return fail(std::move(databases.error()));
+  auto names = names_on_target(target, *databases);
+  if (!names) return fail(std::move(names.error()));
+  if (auto matched = match_twins(**job, *names); !matched) return fail(std::move(matched.error()));
+  // What the process before this one wrote behind its last save is on the
+  // target: until the stream has passed the present, it may be ahead (M9).
+  auto now = source.append_note("plm goes on to replicate");
+  if (!now) return fail(std::move(now.error()));
+  (*job)->position.dirty_until = std::max((*job)->position.dirty_until, *now);
+  return job;
+}
+
+Result<std::vector<CollectionSpec>> present_on_target(Target& target, const Filter& filter) {
+  auto databases = target.list_databases();
+  if (!databases) return fail(std::move(databases.error()));
+  std::vector<CollectionSpec> out;
+  for (const std::string& database : *databases) {
+    if (!filter.may_select_in(database)) continue;
+    auto listed = target.list_collections(database);
+    if (!listed) return fail(std::move(listed.error()));
+    std::ranges::copy_if(*listed, std::back_inserter(out), [&](const CollectionSpec& spec) { return filter.selects(spec.ns); });
+  }
+  return out;
+}
+
+}  // namespace plm

@@ -1,0 +1,28 @@
+// How a job's work begins, for the first time or again. Both may be repeated
+// after any error.
+#pragma once
+
+#include "engine/saved_job.h"
+#include "model/filter.h"
+#include "seams/source.h"
+#include "seams/state_store.h"
+#include "seams/target.h"
+
+namespace plm {
+
+// First: the position T0 (an acknowledged no-op in the oplog, before anything is
+// looked at), then the listing, then both are saved: the collections as wanted
+// on the target (the intent of their creation), the position last.
+// `warnings` gets what cannot be carried.
+[[nodiscard]] Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filter,
+                                         std::vector<std::string>& warnings);
+
+// Again: what was saved, with the twins as the target has them now. A twin that
+// is gone was dropped by the change behind the saved position, or else by
+// somebody: wrong_state. None when begin_job() never came to its end.
+[[nodiscard]] Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, StateStore& store);
+
+// Collections and views that the target has among the selected namespaces.
+[[nodiscard]] Result<std::vector<CollectionSpec>> present_on_target(Target& target, const Filter& filter);
+
+}  // namespace plm

@@ -1,0 +1,63 @@
+#include "engine/keep.h"
+
+#include <utility>
+
+namespace plm {
+
+namespace {
+
+std::size_t bytes_of_key(const Operation& operation) { return operation.id.payload().size() + 96; }
+
+}  // namespace
+
+bool Keep::add(const Operation& operation) {
+  if (!reduced_) {
+    Operation copy = detached(operation);
+    if (budget_.has_room(copy.size_bytes)) {
+      used_bytes_ += copy.size_bytes;
+      budget_.used_bytes += copy.size_bytes;
+      operations_.push_back(std::move(copy));
+      return true;
+    }
+    reduce();
+  }
+  if (!budget_.has_room(bytes_of_key(operation))) return false;
+  add_key(operation);
+  return true;
+}
+
+void Keep::add_key(const Operation& operation) {
+  if (keys_.insert({bson::OwnedValue(operation.id), operation.key_hash}).second) {
+    const std::size_t bytes = bytes_of_key(operation);
+    used_bytes_ += bytes;
+    budget_.used_bytes += bytes;
+  }
+}
+
+void Keep::reduce() {
+  const std::vector<Operation> operations = std::exchange(operations_, {});
+  budget_.used_bytes -= used_bytes_;
+  used_bytes_ = 0;
+  reduced_ = true;
+  for (const Operation& operation : operations) add_key(operation);
+}
+
+std::vector<Operation> Keep::release(const std::shared_ptr<const CollectionRef>& collection, ClusterTime now) {
+  std::vector<Operation> out = std::exchange(operations_, {});
+  out.reserve(out.size() + keys_.size());
+  for (const Key& key : keys_) out.push_back(make_reread(collection, key.id.value(), key.hash, now));
+  // A rename while the range was being copied: the operations carry the old twin.
+  for (Operation& operation : out) operation.collection = collection;
+  clear();
+  return out;
+}
+
+void Keep::clear() {
+  operations_.clear();
+  keys_.clear();
+  budget_.used_bytes -= used_bytes_;
+  used_bytes_ = 0;
+  reduced_ = false;
+}
+
+}  // namespace plm

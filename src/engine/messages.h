@@ -1,0 +1,99 @@
+// What the Router and its workers say to each other.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+#include "engine/operation.h"
+#include "engine/saved_job.h"
+#include "model/collection.h"
+#include "model/range.h"
+#include "seams/source.h"
+#include "seams/target.h"
+
+namespace plm {
+
+struct RangeId {
+  Uuid collection;
+  std::size_t index = 0;
+  bool operator==(const RangeId&) const = default;
+};
+
+// ---- Router to copiers -----------------------------------------------------
+
+// Create the twin and find the bounds of the ranges.
+struct PrepareJob {
+  CollectionSpec spec;
+  bool create_twin = false;
+  Uuid twin;  // once it is created
+  std::int64_t range_bytes = 0;
+};
+
+// Copy one range. The job ends early, at the end of a batch, when `stop` is set.
+struct CopyJob {
+  RangeId range;
+  std::shared_ptr<const CollectionRef> collection;
+  KeyBounds bounds;
+  ClusterTime after;         // the Router's position at the range's start (I1)
+  bool clear_first = false;  // an unfinished copy may have left documents
+  bool natural_order = false;
+  bson::OwnedValue resume_at;  // go on from this _id, inclusive
+  std::shared_ptr<std::atomic<bool>> stop;
+};
+
+using CopierJob = std::variant<PrepareJob, CopyJob>;
+
+// ---- Router to index builders ----------------------------------------------
+
+struct IndexJob {
+  Uuid collection;
+  Twin twin;
+  std::vector<IndexSpec> indexes;  // plain
+  std::shared_ptr<std::atomic<bool>> stop;
+};
+
+// ---- Workers to the Router -------------------------------------------------
+
+struct Prepared {
+  Uuid collection;
+  Uuid twin;
+  CollectionStats estimate;
+  std::vector<KeyBounds> ranges;
+};
+
+struct RangeEnded {
+  enum class How {
+    copied,   // every document of the range is acknowledged by the target
+    stopped,  // as asked; goes on at `resume_at`
+    gone,     // the collection does not exist any more, ahead of the stream
+    broken,   // cannot go on from where it was: to be copied anew (natural order)
+  };
+  RangeId range;
+  How how = How::copied;
+  bson::OwnedValue resume_at;
+  CollectionStats copied;  // by this job
+  ClusterTime read_time;   // newest operationTime of its reads
+  std::vector<bson::OwnedValue> rejected;  // _ids of documents that the target refused
+};
+
+struct IndexesBuilt {
+  Uuid collection;
+  std::vector<IndexResult> results;
+};
+
+struct Saved {
+  std::uint64_t generation = 0;
+};
+
+// From outside: parked documents are to be tried again.
+struct RetryParked {
+  std::vector<ParkedDocument> documents;
+};
+
+using RouterMessage = std::variant<Prepared, RangeEnded, IndexesBuilt, Saved, RetryParked>;
+
+}  // namespace plm

@@ -1,0 +1,40 @@
+#include "engine/reader.h"
+
+#include "base/check.h"
+#include "engine/decoder.h"
+
+namespace plm {
+
+Result<Step> Reader::step() {
+  CHECK(queue_ != nullptr);
+  if (!queue_->has_room() || !backoff_.ready(clock_.steady_now())) return Step::waiting;
+  if (!stream_) {
+    auto opened = source_.open_stream(position_, options_);
+    if (!opened) return after(std::move(opened.error()));
+    stream_ = *std::move(opened);
+  }
+  auto reply = stream_->next();
+  if (!reply) return after(std::move(reply.error()));
+  backoff_.succeeded();
+  auto batch = decode(*reply);
+  if (!batch) return fail(std::move(batch.error()));
+  position_ = batch->end;
+  progress_.source_time.reach(batch->source_time);
+  progress_.events_read += static_cast<std::int64_t>(batch->events.size());
+  queue_->push(*std::move(batch));
+  return Step::worked;
+}
+
+Result<Step> Reader::after(Error error) {
+  stream_.reset();
+  if (error.server_code == server_code::change_stream_history_lost) {
+    return fail(error.within("the position " + position_.time.text() +
+                             " is no longer in the source's oplog; reset, then start to copy anew"));
+  }
+  if (!retryable(error)) return fail(error.within("change stream"));
+  backoff_.failed(clock_.steady_now());
+  progress_.retrying("change stream: " + error.message);
+  return Step::waiting;
+}
+
+}  // namespace plm

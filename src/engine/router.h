@@ -1,0 +1,201 @@
+// The Router: one thread that reads the stream in order and decides what each
+// event means for the target. It owns the catalog, so it is also the one that
+// hands out ranges, index builds and saves, and that carries out DDL.
+//
+// A document's event, by the range that its _id lies in:
+//   pending      dropped: the copy will read at afterClusterTime >= the position
+//                at which the Router starts the range (I1)
+//   copying      kept, in order, until the range is copied; then sent
+//   confirming,
+//   copied       sent to the applier of hash(_id); per key the order holds (I2)
+//
+// Why nothing is lost between copy and stream:
+//   1. The Router starts a range at its position p. Every read of the copy sees
+//      all writes up to p; events up to p were dropped.
+//   2. Every event of the range behind p is kept, or sent after the copy's last
+//      insert was acknowledged. So it reaches the target after the copy did.
+//   3. The copy may have read documents newer than p; replaying the events in
+//      between over them ends in the same documents (I5).
+//   4. The range is saved as copied only when its kept events are acknowledged
+//      (I4); until then a restart clears it and copies it again.
+//   5. A saved position is a checkpoint of the Watermark, taken before the range
+//      states of the same save (I3, M6).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/backoff.h"
+#include "base/mailbox.h"
+#include "engine/catalog.h"
+#include "engine/copy_scheduler.h"
+#include "engine/event_queue.h"
+#include "engine/index_scheduler.h"
+#include "engine/messages.h"
+#include "engine/progress.h"
+#include "engine/role.h"
+#include "engine/saved_job.h"
+#include "engine/saver.h"
+#include "engine/schema_change.h"
+#include "engine/sender.h"
+#include "model/filter.h"
+#include "seams/source.h"
+#include "seams/target.h"
+
+namespace plm {
+
+// What the outside sees of the Router; refreshed several times a second.
+struct RouterView {
+  ClusterTime replicated;   // everything up to here is acknowledged (I8)
+  Position safe_position;
+  bool clone_completed = false;
+  bool sync_completed = false;
+  bool reached_limit = false;  // see Router::stop_at
+  bool paused = false;         // see Router::pause
+  bool stream_waits = false;   // an event is held up: by room, or by a DDL
+  std::int64_t collections_total = 0;
+  std::int64_t collections_copied = 0;
+  std::vector<std::string> copying;
+  std::int64_t estimated_bytes = 0;
+  std::int64_t indexes_total = 0;
+  std::int64_t indexes_built = 0;
+  std::int64_t indexes_unfinished = 0;  // waiting or building
+  std::vector<std::string> building;
+  std::vector<std::string> warnings;
+};
+
+class Router final : public Role {
+ public:
+  struct Parts {  // all outlive the Router
+    Source& source;
+    Target& target;
+    Clock& clock;
+    Progress& progress;
+    JobQueue<CopierJob>& copier_jobs;
+    JobQueue<IndexJob>& index_jobs;
+  };
+  struct Settings {
+    CopyScheduler::Settings copying;
+    std::size_t index_workers = 2;
+    std::size_t in_flight_bytes = 0;
+    Filter filter;
+  };
+  Router(Parts parts, Settings settings, SavedJob job, std::vector<ApplierQueue*> appliers, std::uint64_t seed);
+  // Before the first step; both outlive the Router.
+  void connect(EventQueue& input, Saver& saver) { input_ = &input, saver_ = &saver; }
+
+  Result<Step> step() override;
+  [[nodiscard]] Mailbox<RouterMessage>& inbox() { return inbox_; }
+
+  // ---- Any thread ----
+  [[nodiscard]] RouterView view() const;
+  // Nothing newer than `limit` is processed; view().reached_limit says when
+  // everything up to it is applied. A later call may move the limit on.
+  void stop_at(ClusterTime limit) { limit_.store(limit.packed()), signal().raise(); }
+  // No event is processed and no job handed out any more; when everything sent
+  // is acknowledged and saved, view().paused is true. Ranges keep their place.
+  void pause() { pause_.store(true), signal().raise(); }
+  void resume() { pause_.store(false), signal().raise(); }
+
+  // ---- After the Router's thread has ended ----
+  [[nodiscard]] Catalog& catalog() { return catalog_; }
+
+ private:
+  // A DDL event on its way.
+  struct PendingChange {
+    SchemaChange change;
+    ClusterTime time;
+    enum class Stage { draining, intent, effect, result } stage = Stage::draining;
+    std::uint64_t awaited_save = 0;
+    SteadyTime last_abort{};          // of index builds in the way
+    std::optional<CollectionSpec> described;  // copy with needs_listing: what the source said
+    Uuid created;                     // create: the twin
+  };
+
+  Result<bool> receive();
+  void on(const Prepared& message);
+  void on(RangeEnded& message);
+  void on(const IndexesBuilt& message);
+  void on(const Saved& message);
+  void on(const RetryParked& message);
+  void confirm_ranges();
+
+  Result<bool> create_startup_views();
+  Result<bool> route();
+  void event_done(const ChangeEvent& event);
+  void checkpoint();
+  [[nodiscard]] bool next_batch();
+  void finish_batch();
+  [[nodiscard]] bool at_limit(ClusterTime time) const { return limit_.load() != 0 && time.packed() > limit_.load(); }
+  void route_document(const ChangeEvent& event);
+  void keep(Collection& collection, Range& range, const Operation& operation);
+  [[nodiscard]] ClusterTime listed_at(std::string_view database) const;
+
+  Result<bool> advance(PendingChange& pending);
+  [[nodiscard]] Result<bool> drained(PendingChange& pending);
+  Status abort_builds(Collection& collection);
+  [[nodiscard]] std::vector<Uuid> involved(const SchemaChange& change);
+  Status carry_out(PendingChange& pending);
+  Status create_on_target(PendingChange& pending);
+  Status rename_on_target(PendingChange& pending);
+  Status drop_on_target(const Uuid& uuid);
+  Status modify_on_target(const SchemaChange& change);
+  Status drop_indexes_on_target(const SchemaChange& change);
+  Status change_views(const SchemaChange& change);
+  Status put_view(const CollectionSpec& view);
+  void apply_to_catalog(PendingChange& pending);
+
+  bool hand_out_work();
+  bool come_to_rest();
+  bool save_if_due();
+  [[nodiscard]] bool saver_idle() const { return saved_generation_ == generation_; }
+  std::uint64_t save();
+  void publish();
+  Result<Step> retry(Error error);
+  void warn(const std::string& text);
+
+  Parts parts_;
+  Settings settings_;
+  Catalog catalog_;
+  SavedPosition saved_;  // what the next save says; the parts that change are filled in then
+  Sender sender_;
+  CopyScheduler copying_;
+  IndexScheduler indexing_;
+  Mailbox<RouterMessage> inbox_;
+  EventQueue* input_ = nullptr;
+  Saver* saver_ = nullptr;
+  Backoff backoff_;
+
+  // The stream.
+  std::optional<EventBatch> batch_;
+  std::size_t next_event_ = 0;
+  std::size_t since_checkpoint_ = 0;
+  ClusterTime time_;                      // of the last event processed, or of the end of a batch
+  std::optional<PendingChange> pending_;  // the event at next_event_ is this one
+  std::vector<Namespace> startup_views_;
+  std::deque<RangeId> confirming_;        // in the order of their confirmed_behind
+
+  // Saving.
+  std::uint64_t generation_ = 0;
+  std::uint64_t saved_generation_ = 0;
+  std::vector<Uuid> twins_in_save_;
+  bool save_soon_ = false;
+  SteadyTime last_save_{};
+  ClusterTime last_saved_time_;
+
+  std::uint64_t pause_save_ = 0;  // the save that pausing ends with; 0: not paused
+
+  std::atomic<std::uint64_t> limit_{0};
+  std::atomic<bool> pause_{false};
+  SteadyTime last_publish_{};
+  std::vector<std::string> warnings_;
+  mutable std::mutex view_mutex_;
+  RouterView view_;
+};
+
+}  // namespace plm

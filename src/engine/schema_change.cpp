@@ -1,0 +1,221 @@
+#include "engine/schema_change.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+
+namespace plm {
+
+namespace {
+
+// Options of a create event, without what is not an option.
+bson::Document options_of(bson::View description) {
+  bson::Builder out;
+  for (const bson::Element& field : description) {
+    if (field.key != "idIndex" && field.key != "temp") out.append(field.key, field.value);
+  }
+  return out.take();
+}
+
+std::vector<IndexSpec> indexes_of(bson::View description) {
+  std::vector<IndexSpec> out;
+  for (const bson::Element& element : description["indexes"].as_document()) {
+    bson::Builder spec;
+    for (const bson::Element& field : element.value.as_document()) {
+      if (field.key != "ns") spec.append(field.key, field.value);
+    }
+    IndexSpec index{spec.take()};
+    if (!index.is_id_index()) out.push_back(std::move(index));
+  }
+  return out;
+}
+
+SchemaChange create(const ChangeEvent& event, const Catalog& catalog, const Filter& filter) {
+  SchemaChange out;
+  out.ns = event.ns();
+  if (!filter.selects(out.ns)) return out;
+  out.options = options_of(event.description);
+  if (event.description["viewOn"]) {
+    if (event.description["timeseries"]) {
+      out.warning = out.ns.text() + " is a time-series collection; it is not replicated";
+      return out;
+    }
+    out.kind = SchemaChange::Kind::create_view;
+    return out;
+  }
+  if (event.uuid.is_nil()) return out;
+  // Known: created by us before a crash, which the stream tells again.
+  if (catalog.collections().contains(event.uuid)) return out;
+  out.collection = event.uuid;
+  // convertToCapped and cloneCollectionAsCapped fill a capped collection without events.
+  out.kind = out.options["capped"].as_bool() ? SchemaChange::Kind::copy : SchemaChange::Kind::create;
+  return out;
+}
+
+SchemaChange rename(const ChangeEvent& event, Catalog& catalog, const Filter& filter) {
+  SchemaChange out;
+  const bson::View to = event.description["to"].as_document();
+  out.ns = {std::string(to["db"].as_string()), std::string(to["coll"].as_string())};
+  out.collection = event.uuid;
+  const Uuid dropped(event.description["dropTarget"]);
+  if (!dropped.is_nil() && catalog.find(dropped) != nullptr) out.replaced = dropped;
+
+  const bool known = catalog.find(event.uuid) != nullptr;
+  if (filter.selects(out.ns)) {
+    out.kind = known ? SchemaChange::Kind::rename : SchemaChange::Kind::copy;
+    out.needs_listing = !known;
+  } else if (known) {
+    out.kind = SchemaChange::Kind::drop;
+  }
+  return out;
+}
+
+SchemaChange drop(const ChangeEvent& event, Catalog& catalog) {
+  SchemaChange out;
+  out.ns = event.ns();
+  if (event.uuid.is_nil()) {
+    if (catalog.find_view(out.ns) != nullptr) out.kind = SchemaChange::Kind::drop_view;
+    return out;
+  }
+  if (catalog.find(event.uuid) == nullptr) return out;
+  out.collection = event.uuid;
+  out.kind = SchemaChange::Kind::drop;
+  return out;
+}
+
+SchemaChange modify(const ChangeEvent& event, Catalog& catalog) {
+  SchemaChange out;
+  out.ns = event.ns();
+  out.options = bson::Document(event.description);
+  if (event.uuid.is_nil()) {
+    if (catalog.find_view(out.ns) != nullptr) out.kind = SchemaChange::Kind::modify_view;
+    return out;
+  }
+  if (catalog.find(event.uuid) == nullptr) return out;
+  out.collection = event.uuid;
+  out.kind = SchemaChange::Kind::modify;
+  return out;
+}
+
+SchemaChange change_indexes(const ChangeEvent& event, Catalog& catalog, SchemaChange::Kind kind) {
+  SchemaChange out;
+  out.ns = event.ns();
+  if (catalog.find(event.uuid) == nullptr) return out;
+  out.collection = event.uuid;
+  out.indexes = indexes_of(event.description);
+  if (!out.indexes.empty()) out.kind = kind;
+  return out;
+}
+
+}  // namespace
+
+SchemaChange plan_schema_change(const ChangeEvent& event, Catalog& catalog, const Filter& filter) {
+  switch (event.kind) {
+    case EventKind::create:
+      return create(event, catalog, filter);
+    case EventKind::rename:
+      return rename(event, catalog, filter);
+    case EventKind::drop:
+      return drop(event, catalog);
+    case EventKind::modify:
+      return modify(event, catalog);
+    case EventKind::create_indexes:
+      return change_indexes(event, catalog, SchemaChange::Kind::create_indexes);
+    case EventKind::drop_indexes:
+      return change_indexes(event, catalog, SchemaChange::Kind::drop_indexes);
+    case EventKind::drop_database: {
+      // Its collections have events of their own, its views have none.
+      SchemaChange out;
+      out.ns.database = event.database;
+      out.kind = SchemaChange::Kind::drop_views;
+      return out;
+    }
+    case EventKind::insert:
+    case EventKind::update:
+    case EventKind::replace:
+    case EventKind::erase:
+    case EventKind::ignored:
+      break;
+  }
+  CHECK(!"not a DDL event");
+  return {};
+}
+
+// ---- collMod -------------------------------------------------------------------------
+
+namespace {
+
+// A document with one field set (in place, or at the end) or removed.
+bson::Document with_field(bson::View document, std::string_view key, const bson::Value& value) {
+  bson::Builder out;
+  bool found = false;
+  for (const bson::Element& field : document) {
+    if (field.key != key) {
+      out.append(field.key, field.value);
+      continue;
+    }
+    found = true;
+    if (value) out.append(key, value);
+  }
+  if (!found && value) out.append(key, value);
+  return out.take();
+}
+
+bool is_off(const bson::Value& value) { return value.as_string() == "off" || (value.type() == BSON_TYPE_BOOL && !value.boolean()); }
+
+void modify_index(bson::View change, Collection& collection) {
+  const auto task = std::ranges::find_if(collection.indexes, [&](const IndexTask& candidate) {
+    if (const bson::Value name = change["name"]) return candidate.spec.name() == name.as_string();
+    return candidate.spec.keys() == change["keyPattern"].as_document();
+  });
+  if (task == collection.indexes.end()) return;
+  for (const bson::Element& field : change) {
+    if (field.key == "name" || field.key == "keyPattern") continue;
+    // A flag that is off is not in the specification.
+    task->spec.spec = with_field(task->spec.spec.view(), field.key, is_off(field.value) ? bson::Value() : field.value);
+    // Unique at last: the preparation is over.
+    if (field.key == "unique") task->spec.spec = with_field(task->spec.spec.view(), "prepareUnique", {});
+  }
+}
+
+// Names of collMod fields and of the options they change, where they differ.
+std::string_view option_named(std::string_view field) {
+  if (field == "cappedSize") return "size";
+  if (field == "cappedMax") return "max";
+  return field;
+}
+
+}  // namespace
+
+void apply_modification(bson::View modification, Collection& collection) {
+  bson::Document& options = collection.spec.options;
+  for (const bson::Element& field : modification) {
+    if (field.key == "index") {
+      modify_index(field.value.as_document(), collection);
+    } else if (field.key == "timeseries") {
+      bson::Document merged(options["timeseries"].as_document());
+      for (const bson::Element& inner : field.value.as_document()) merged = with_field(merged.view(), inner.key, inner.value);
+      bson::Builder holder;
+      holder.append("v", merged);
+      options = with_field(options.view(), "timeseries", holder.view()["v"]);
+    } else {
+      options = with_field(options.view(), option_named(field.key), is_off(field.value) ? bson::Value() : field.value);
+    }
+  }
+}
+
+std::optional<bson::Document> modification_for_target(bson::View modification) {
+  constexpr std::array<std::string_view, 4> held_back = {"index", "expireAfterSeconds", "cappedSize", "cappedMax"};
+  bson::Builder out;
+  bool any = false;
+  for (const bson::Element& field : modification) {
+    if (std::ranges::find(held_back, field.key) != held_back.end()) continue;
+    out.append(field.key, field.value);
+    any = true;
+  }
+  if (!any) return std::nullopt;
+  return out.take();
+}
+
+}  // namespace plm

@@ -1,0 +1,300 @@
+#include "memory/memory_source.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace plm {
+
+namespace {
+
+constexpr int kMaxTimeExpired = 50;
+constexpr int kCappedPositionLost = 136;
+constexpr int kCursorNotFound = server_code::cursor_not_found;
+
+// Collects the documents of a batch.
+class BatchWriter {
+ public:
+  void add(const DocumentPtr& document) {
+    builder_.append(std::to_string(batch_.count), *document);
+    ++batch_.count;
+    batch_.size_bytes += static_cast<std::int64_t>(document->size_bytes());
+  }
+  [[nodiscard]] std::int64_t count() const { return batch_.count; }
+  DocumentBatch finish(bool exhausted, ClusterTime read_time) {
+    auto bytes = std::make_shared<const bson::Document>(builder_.take());
+    batch_.documents = bytes->view();
+    for (const bson::Element& document : batch_.documents) batch_.last_id = document.value.document()["_id"];
+    batch_.bytes = std::move(bytes);
+    batch_.exhausted = exhausted;
+    batch_.read_time = read_time;
+    return std::move(batch_);
+  }
+
+ private:
+  bson::Builder builder_;
+  DocumentBatch batch_;
+};
+
+class MemoryReader final : public RangeReader {
+ public:
+  struct Place {
+    Namespace ns;  // when it was opened
+    Uuid uuid;
+    KeyBounds bounds;
+    bool natural_order = false;
+    std::int64_t batch_documents = 1;
+  };
+  MemoryReader(MemorySource& source, MemoryDeployment& deployment, FaultPlan& faults, Place place)
+      : source_(source), deployment_(deployment), faults_(faults), place_(std::move(place)) {}
+
+  Result<DocumentBatch> next() override {
+    if (dead_) return fail(server_error(kCursorNotFound, "cursor not found"));
+    source_.interfere();
+    auto batch = faults_.call([&]() -> Result<DocumentBatch> {
+      if (faults_.reader_dies()) return fail(faults_.interrupted());
+      return read_batch();
+    });
+    // A getMore is never sent twice, so whatever fails has ended the cursor.
+    dead_ = !batch;
+    return batch;
+  }
+
+ private:
+  Result<DocumentBatch> read_batch() {
+    BatchWriter batch;
+    while (batch.count() < place_.batch_documents) {
+      const MemoryCollection* collection = deployment_.find(place_.uuid);
+      if (collection == nullptr || collection->ns != place_.ns) {
+        return fail(server_error(server_code::query_plan_killed, "collection renamed or dropped"));
+      }
+      auto document = place_.natural_order ? next_in_natural_order(*collection) : next_by_id(*collection);
+      if (!document) return fail(std::move(document.error()));
+      if (*document == nullptr) return batch.finish(true, deployment_.now());
+      batch.add(*document);
+      source_.interfere();
+    }
+    return batch.finish(false, deployment_.now());
+  }
+
+  Result<DocumentPtr> next_by_id(const MemoryCollection& collection) {
+    const MemoryDocuments& documents = collection.documents;
+    auto at = documents.begin();
+    if (last_id_) {
+      at = documents.upper_bound(last_id_.value());
+    } else if (place_.bounds.min) {
+      at = documents.lower_bound(place_.bounds.min.value());
+    }
+    const bool within =
+        at != documents.end() &&
+        (!place_.bounds.max || documents.key_comp()(at->first.value(), place_.bounds.max.value()));
+    if (!within) return nullptr;
+    last_id_ = at->first;
+    return at->second.document;
+  }
+
+  Result<DocumentPtr> next_in_natural_order(const MemoryCollection& collection) {
+    const std::vector<MemoryDocument> rest = collection.natural_order(last_position_ == 0 ? 0 : last_position_ - 1);
+    const bool on_last = !rest.empty() && rest.front().position == last_position_;
+    if (last_position_ != 0 && !on_last) {
+      return fail(server_error(kCappedPositionLost, "position in capped collection being deleted"));
+    }
+    const std::size_t next = on_last ? 1 : 0;
+    if (next == rest.size()) return nullptr;
+    last_position_ = rest[next].position;
+    return rest[next].document;
+  }
+
+  MemorySource& source_;
+  MemoryDeployment& deployment_;
+  FaultPlan& faults_;
+  Place place_;
+  bson::OwnedValue last_id_;
+  std::uint64_t last_position_ = 0;
+  bool dead_ = false;
+};
+
+class MemoryStream final : public ChangeStream {
+ public:
+  MemoryStream(MemorySource& source, MemoryDeployment& deployment, FaultPlan& faults, OplogPlace from, bool raw_updates,
+               std::int32_t batch_events)
+      : source_(source), deployment_(deployment), faults_(faults), place_(from), raw_updates_(raw_updates),
+        batch_events_(batch_events) {}
+
+  Result<StreamReply> next() override {
+    if (dead_) return fail(server_error(kCursorNotFound, "cursor not found"));
+    source_.interfere();
+    auto reply = faults_.call([&]() -> Result<StreamReply> {
+      if (faults_.stream_dies()) return fail(faults_.interrupted());
+      return read();
+    });
+    dead_ = !reply;
+    return reply;
+  }
+
+ private:
+  Result<StreamReply> read() {
+    const MemoryOplog& oplog = deployment_.oplog();
+    if (place_.time < oplog.oldest()) {
+      return fail(server_error(server_code::change_stream_history_lost, "the oplog does not reach back that far"));
+    }
+    bson::Builder events;
+    const int most = faults_.random().between(1, batch_events_);
+    int count = 0;
+    for (; count < most; ++count) {
+      const OplogEvent* event = oplog.after(place_);
+      if (event == nullptr) break;
+      events.append(std::to_string(count), raw_updates_ ? event->event : with_public_description(event->event));
+      place_ = event->place;
+    }
+    if (oplog.after(place_) == nullptr) place_ = std::max(place_, oplog.end());
+    StreamReply reply;
+    reply.bytes = std::make_shared<const bson::Document>(events.take());
+    reply.events = reply.bytes->view();
+    reply.end = {place_.time, place_.token()};
+    reply.source_time = deployment_.now();
+    return reply;
+  }
+
+  MemorySource& source_;
+  MemoryDeployment& deployment_;
+  FaultPlan& faults_;
+  OplogPlace place_;
+  bool raw_updates_;
+  std::int32_t batch_events_;
+  bool dead_ = false;
+};
+
+}  // namespace
+
+std::vector<std::string> database_names(const MemoryDeployment& deployment) {
+  std::set<std::string> names = {"admin", "config", "local"};
+  for (const auto& [ns, collection] : deployment.collections()) names.insert(ns.database);
+  return {names.begin(), names.end()};
+}
+
+std::vector<CollectionSpec> collection_specs(const MemoryDeployment& deployment, const std::string& database) {
+  std::vector<CollectionSpec> out;
+  for (const auto& [ns, collection] : deployment.collections()) {
+    if (ns.database == database && !ns.collection.starts_with("system.") && !collection->is_temporary()) {
+      out.push_back(collection->spec());
+    }
+  }
+  return out;
+}
+
+ServerInfo server_info(const MemoryDeployment& deployment) {
+  return {"6.0.5", deployment.options().set_name, std::to_string(deployment.options().seed)};
+}
+
+Result<ServerInfo> MemorySource::info() {
+  return call([&]() -> Result<ServerInfo> { return server_info(deployment_); });
+}
+
+Status MemorySource::check_privileges() {
+  return call([]() -> Status { return {}; });
+}
+
+Result<ClusterTime> MemorySource::append_note(const std::string& /*text*/) {
+  return call([&]() -> Result<ClusterTime> { return deployment_.append_note(); });
+}
+
+Result<OplogWindow> MemorySource::oplog_window() {
+  return call([&]() -> Result<OplogWindow> { return OplogWindow{deployment_.oplog().oldest(), deployment_.now()}; });
+}
+
+Result<std::vector<std::string>> MemorySource::list_databases() {
+  return call([&]() -> Result<std::vector<std::string>> { return database_names(deployment_); });
+}
+
+Result<std::vector<CollectionSpec>> MemorySource::list_collections(const std::string& database) {
+  return call([&]() -> Result<std::vector<CollectionSpec>> { return collection_specs(deployment_, database); });
+}
+
+Result<CollectionSpec> MemorySource::describe(const std::string& database, const Uuid& uuid) {
+  return call([&]() -> Result<CollectionSpec> {
+    const MemoryCollection* collection = deployment_.find(uuid);
+    if (collection == nullptr || collection->ns.database != database) {
+      return fail(ErrorCode::not_found, "no collection " + uuid.text() + " in " + database);
+    }
+    return collection->spec();
+  });
+}
+
+Result<CollectionStats> MemorySource::stats(const Namespace& ns) {
+  return call([&]() -> Result<CollectionStats> {
+    const MemoryCollection* collection = deployment_.find(ns);
+    if (collection == nullptr) return CollectionStats{};
+    return CollectionStats{std::ssize(collection->documents), collection->size_bytes};
+  });
+}
+
+Result<std::vector<bson::OwnedValue>> MemorySource::sample_ids(const Namespace& ns, int count) {
+  return call([&]() -> Result<std::vector<bson::OwnedValue>> {
+    const MemoryCollection* collection = deployment_.find(ns);
+    std::vector<bson::OwnedValue> out;
+    if (collection == nullptr || count <= 0) return out;
+    const auto size = collection->documents.size();
+    const auto wanted = std::min(static_cast<std::size_t>(count), size);
+    std::size_t at = 0;
+    for (const auto& [id, stored] : collection->documents) {
+      if (out.size() < wanted && at++ * wanted >= out.size() * size) out.push_back(id);
+    }
+    return out;
+  });
+}
+
+Result<std::int64_t> MemorySource::count_documents(const Namespace& ns) {
+  return call([&]() -> Result<std::int64_t> {
+    const MemoryCollection* collection = deployment_.find(ns);
+    return collection == nullptr ? 0 : std::ssize(collection->documents);
+  });
+}
+
+Result<MemoryCollection*> MemorySource::find(const SourceRead& read) {
+  if (read.after > deployment_.now()) return fail(server_error(kMaxTimeExpired, "waiting for afterClusterTime timed out"));
+  MemoryCollection* collection = deployment_.find(read.uuid);
+  if (collection == nullptr || collection->ns.database != read.database) {
+    return fail(ErrorCode::not_found, "no collection " + read.uuid.text() + " in " + read.database);
+  }
+  return collection;
+}
+
+Result<std::unique_ptr<RangeReader>> MemorySource::read_range(const SourceRead& read, const KeyBounds& bounds,
+                                                              const RangeOptions& options) {
+  return call([&]() -> Result<std::unique_ptr<RangeReader>> {
+    const auto collection = find(read);
+    if (!collection) return fail(collection.error());
+    const auto batch = options.batch_documents > 0 ? options.batch_documents : options_.batch_documents;
+    return std::make_unique<MemoryReader>(
+        *this, deployment_, faults_,
+        MemoryReader::Place{(*collection)->ns, read.uuid, bounds, options.natural_order, batch});
+  });
+}
+
+Result<ReadDocuments> MemorySource::read_documents(const SourceRead& read, const std::vector<bson::OwnedValue>& ids) {
+  return call([&]() -> Result<ReadDocuments> {
+    const auto collection = find(read);
+    if (!collection) return fail(collection.error());
+    ReadDocuments out;
+    for (const bson::OwnedValue& id : ids) {
+      if (const DocumentPtr document = (*collection)->find(id.value())) out.documents.push_back(*document);
+    }
+    out.read_time = deployment_.now();
+    return out;
+  });
+}
+
+Result<std::unique_ptr<ChangeStream>> MemorySource::open_stream(const Position& from, const StreamOptions& options) {
+  return call([&]() -> Result<std::unique_ptr<ChangeStream>> {
+    const auto place = from.has_token() ? OplogPlace::parse(from.resume_token.view()) : OplogPlace{from.time, 0};
+    if (!place) return fail(place.error());
+    if (place->time < deployment_.oplog().oldest()) {
+      return fail(server_error(server_code::change_stream_history_lost, "the oplog does not reach back that far"));
+    }
+    return std::make_unique<MemoryStream>(*this, deployment_, faults_, *place, options.raw_updates,
+                                          options_.batch_events);
+  });
+}
+
+}  // namespace plm

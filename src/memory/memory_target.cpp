@@ -1,0 +1,196 @@
+#include "memory/memory_target.h"
+
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "memory/memory_source.h"
+#include "memory/snapshot.h"
+
+namespace plm {
+
+namespace {
+
+OperationFailure rejected(std::size_t index, Error error) {
+  return {index, OperationFailure::Kind::rejected, std::move(error)};
+}
+
+}  // namespace
+
+Result<MemoryCollection*> MemoryTarget::find(const Twin& twin) {
+  MemoryCollection* collection = deployment_.find(twin.ns);
+  if (collection == nullptr || collection->uuid != twin.uuid) {
+    return fail(server_error(server_code::collection_uuid_mismatch,
+                             "Collection UUID does not match that specified: " + twin.ns.text()));
+  }
+  return collection;
+}
+
+Status MemoryTarget::note_strict_parts(Status changed) {
+  for (std::string& part : strict_parts(deployment_)) strict_parts_seen_.insert(std::move(part));
+  return changed;
+}
+
+Result<ServerInfo> MemoryTarget::info() {
+  return faults_.call([&]() -> Result<ServerInfo> { return server_info(deployment_); });
+}
+
+Status MemoryTarget::check_privileges() {
+  return faults_.call([]() -> Status { return {}; });
+}
+
+Result<ApplyMode> MemoryTarget::probe_apply_mode() {
+  return faults_.call([&]() -> Result<ApplyMode> { return apply_mode_; });
+}
+
+Result<std::vector<std::string>> MemoryTarget::list_databases() {
+  return faults_.call([&]() -> Result<std::vector<std::string>> { return database_names(deployment_); });
+}
+
+Result<std::vector<CollectionSpec>> MemoryTarget::list_collections(const std::string& database) {
+  return faults_.call([&]() -> Result<std::vector<CollectionSpec>> { return collection_specs(deployment_, database); });
+}
+
+Result<std::int64_t> MemoryTarget::count_documents(const Namespace& ns) {
+  return faults_.call([&]() -> Result<std::int64_t> {
+    const MemoryCollection* collection = deployment_.find(ns);
+    return collection == nullptr ? 0 : std::ssize(collection->documents);
+  });
+}
+
+Result<Uuid> MemoryTarget::create(const Namespace& ns, bson::View options) {
+  return faults_.call([&]() -> Result<Uuid> {
+    auto uuid = deployment_.create(ns, options);
+    (void)note_strict_parts({});
+    return uuid;
+  });
+}
+
+Status MemoryTarget::drop(const Twin& twin) {
+  return faults_.call([&]() -> Status { return find(twin) ? deployment_.drop(twin.ns) : Status(); });
+}
+
+Status MemoryTarget::drop_view(const Namespace& ns) {
+  return faults_.call([&]() -> Status {
+    const MemoryCollection* view = deployment_.find(ns);
+    return view != nullptr && view->is_view() ? deployment_.drop(ns) : Status();
+  });
+}
+
+Status MemoryTarget::rename(const Twin& from, const Namespace& to) {
+  return faults_.call([&]() -> Status {
+    if (auto collection = find(from); !collection) return fail(std::move(collection.error()));
+    return deployment_.rename(from.ns, to);
+  });
+}
+
+Status MemoryTarget::modify(const Twin& twin, bson::View change) {
+  return faults_.call([&]() -> Status {
+    if (auto collection = find(twin); !collection) return fail(std::move(collection.error()));
+    return note_strict_parts(deployment_.modify(twin.ns, change));
+  });
+}
+
+Status MemoryTarget::create_index(const Twin& twin, const IndexSpec& index) {
+  return faults_.call([&]() -> Status {
+    if (auto collection = find(twin); !collection) return fail(std::move(collection.error()));
+    return note_strict_parts(deployment_.create_indexes(twin.ns, {index}));
+  });
+}
+
+std::vector<IndexResult> MemoryTarget::create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes) {
+  std::vector<IndexResult> out;
+  out.reserve(indexes.size());
+  for (const IndexSpec& index : indexes) out.push_back({index.name(), create_index(twin, index)});
+  return out;
+}
+
+Status MemoryTarget::drop_index(const Twin& twin, const std::string& name) {
+  return faults_.call([&]() -> Status {
+    if (auto collection = find(twin); !collection) return fail(std::move(collection.error()));
+    const Status dropped = deployment_.drop_index(twin.ns, name);
+    return dropped || dropped.error().server_code == server_code::index_not_found ? Status() : dropped;
+  });
+}
+
+Result<std::vector<IndexSpec>> MemoryTarget::list_indexes(const Twin& twin) {
+  return faults_.call([&]() -> Result<std::vector<IndexSpec>> {
+    const auto collection = find(twin);
+    if (!collection) return fail(collection.error());
+    return (*collection)->indexes;
+  });
+}
+
+Result<std::vector<OperationFailure>> MemoryTarget::insert(const Twin& twin, bson::View documents) {
+  return faults_.call([&]() -> Result<std::vector<OperationFailure>> {
+    const auto collection = find(twin);
+    if (!collection) return fail(collection.error());
+    std::vector<bson::View> all;
+    for (const bson::Element& element : documents) all.push_back(element.value.document());
+    const std::size_t done = faults_.writes_done(all.size());
+    std::vector<OperationFailure> failures;
+    for (std::size_t index = 0; index < done; ++index) {
+      if (Status put = deployment_.put(**collection, all[index]); !put) failures.push_back(rejected(index, put.error()));
+    }
+    if (done < all.size()) return fail(faults_.interrupted());
+    return failures;
+  });
+}
+
+Result<std::vector<OperationFailure>> MemoryTarget::apply(std::span<const TargetOperation> operations) {
+  return faults_.call([&]() -> Result<std::vector<OperationFailure>> {
+    const std::size_t done = faults_.writes_done(operations.size());
+    std::vector<OperationFailure> failures;
+    for (std::size_t index = 0; index < done; ++index) {
+      if (auto failure = apply_one(index, operations[index])) failures.push_back(*std::move(failure));
+    }
+    if (done < operations.size()) return fail(faults_.interrupted());
+    return failures;
+  });
+}
+
+std::optional<OperationFailure> MemoryTarget::apply_one(std::size_t index, const TargetOperation& operation) {
+  MemoryCollection* collection = deployment_.find(operation.twin->uuid);
+  if (collection == nullptr) {
+    return rejected(index, server_error(server_code::namespace_not_found,
+                                        "missing collection " + operation.twin->uuid.text()));
+  }
+  switch (operation.kind) {
+    case TargetOperation::Kind::upsert: {
+      Status put = deployment_.put(*collection, operation.body);
+      return put ? std::nullopt : std::optional(rejected(index, std::move(put.error())));
+    }
+    case TargetOperation::Kind::diff: {
+      Status changed = deployment_.change(*collection, operation.id, operation.body["diff"].as_document());
+      if (changed) return std::nullopt;
+      if (changed.error().code == ErrorCode::not_found) {
+        return OperationFailure{index, OperationFailure::Kind::missing,
+                                server_error(server_code::no_such_key, "no such document")};
+      }
+      return rejected(index, std::move(changed.error()));
+    }
+    case TargetOperation::Kind::erase:
+      deployment_.remove(*collection, operation.id);
+      return std::nullopt;
+  }
+  CHECK(!"unknown kind of operation");
+  return std::nullopt;
+}
+
+Status MemoryTarget::clear_range(const Twin& twin, const KeyBounds& bounds) {
+  return faults_.call([&]() -> Status {
+    const auto collection = find(twin);
+    if (!collection) return fail(collection.error());
+    const MemoryDocuments& documents = (*collection)->documents;
+    const auto first = bounds.min ? documents.lower_bound(bounds.min.value()) : documents.begin();
+    const auto end = bounds.max ? documents.lower_bound(bounds.max.value()) : documents.end();
+    std::vector<bson::OwnedValue> ids;
+    for (auto at = first; at != end; ++at) ids.push_back(at->first);
+    const std::size_t done = faults_.writes_done(ids.size());
+    for (std::size_t i = 0; i < done; ++i) deployment_.remove(**collection, ids[i].value());
+    if (done < ids.size()) return fail(faults_.interrupted());
+    return {};
+  });
+}
+
+}  // namespace plm

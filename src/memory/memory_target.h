@@ -1,0 +1,64 @@
+// The target of a simulated run: seams/target.h over a MemoryDeployment. Unlike
+// the seam it stands for, it may be used by one thread only.
+//
+// - apply does what applyOps of mongod 6.0.5 does: an operation on a UUID that
+//   does not exist is rejected with 26, a duplicate in a unique index with 11000;
+//   an upsert replaces the whole document, its _id's type included.
+// - Everything else that names a twin answers 361 when the name and the UUID do
+//   not belong together, unless the seam says that this is no error.
+// - insert and apply may fail behind a part of their writes.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "memory/deployment.h"
+#include "memory/faults.h"
+#include "seams/target.h"
+
+namespace plm {
+
+class MemoryTarget final : public Target {
+ public:
+  // Both outlive the target.
+  MemoryTarget(MemoryDeployment& deployment, FaultPlan& faults) : deployment_(deployment), faults_(faults) {}
+
+  // What probe_apply_mode finds out.
+  void set_apply_mode(ApplyMode mode) { apply_mode_ = mode; }
+  // Everything that ever was able to reject or remove a document while this
+  // target was written to (see strict_parts in snapshot.h): empty as long as
+  // invariant I7 holds.
+  [[nodiscard]] const std::set<std::string>& strict_parts_seen() const { return strict_parts_seen_; }
+
+  Result<ServerInfo> info() override;
+  Status check_privileges() override;
+  Result<ApplyMode> probe_apply_mode() override;
+  Result<std::vector<std::string>> list_databases() override;
+  Result<std::vector<CollectionSpec>> list_collections(const std::string& database) override;
+  Result<std::int64_t> count_documents(const Namespace& ns) override;
+  Result<Uuid> create(const Namespace& ns, bson::View options) override;
+  Status drop(const Twin& twin) override;
+  Status drop_view(const Namespace& ns) override;
+  Status rename(const Twin& from, const Namespace& to) override;
+  Status modify(const Twin& twin, bson::View change) override;
+  std::vector<IndexResult> create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes) override;
+  Status drop_index(const Twin& twin, const std::string& name) override;
+  Result<std::vector<IndexSpec>> list_indexes(const Twin& twin) override;
+  Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents) override;
+  Result<std::vector<OperationFailure>> apply(std::span<const TargetOperation> operations) override;
+  Status clear_range(const Twin& twin, const KeyBounds& bounds) override;
+
+ private:
+  Result<MemoryCollection*> find(const Twin& twin);
+  Status create_index(const Twin& twin, const IndexSpec& index);
+  std::optional<OperationFailure> apply_one(std::size_t index, const TargetOperation& operation);
+  Status note_strict_parts(Status changed);
+
+  MemoryDeployment& deployment_;
+  FaultPlan& faults_;
+  ApplyMode apply_mode_ = ApplyMode::exact;
+  std::set<std::string> strict_parts_seen_;
+};
+
+}  // namespace plm

@@ -1,0 +1,207 @@
+#include "mongo/apply_ops.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "mongo/error_translation.h"
+#include "mongo/portable_writes.h"
+#include "mongo/write_command.h"
+
+namespace plm::mongo {
+namespace {
+
+constexpr std::size_t kMaxOperations = 500;
+constexpr std::size_t kMaxCommandBytes = 8U << 20U;
+constexpr std::size_t kMaxOperationBytes = 15U << 20U;
+// Namespace, UUID, field names and lengths of one operation.
+constexpr std::size_t kOperationOverheadBytes = 400;
+
+std::size_t size_of(const TargetOperation& operation) {
+  return operation.id.payload().size() + operation.body.size() + kOperationOverheadBytes;
+}
+
+// Writes {op, ns, ui, o, o2} elements; remembers the text of the last namespace.
+class OperationWriter {
+ public:
+  explicit OperationWriter(bson::Builder::ArrayScope& array) : array_(array) {}
+
+  void write(const TargetOperation& operation) {
+    if (operation.twin != last_twin_) {
+      last_twin_ = operation.twin;
+      last_ns_ = operation.twin->ns.text();
+    }
+    auto entry = array_.document();
+    entry->append("op", code(operation.kind));
+    entry->append("ns", last_ns_);
+    operation.twin->uuid.append_to(*entry, "ui");
+    switch (operation.kind) {
+      case TargetOperation::Kind::upsert:
+        entry->append("o", operation.body);
+        break;
+      case TargetOperation::Kind::diff:
+        write_key(*entry, "o2", operation.id);
+        entry->append("o", operation.body);
+        break;
+      case TargetOperation::Kind::erase:
+        write_key(*entry, "o", operation.id);
+        break;
+    }
+  }
+
+ private:
+  static std::string_view code(TargetOperation::Kind kind) {
+    switch (kind) {
+      case TargetOperation::Kind::upsert:
+        return "i";  // on a document that exists it replaces it
+      case TargetOperation::Kind::diff:
+        return "u";
+      case TargetOperation::Kind::erase:
+        return "d";
+    }
+    return {};
+  }
+  static void write_key(bson::Builder& entry, std::string_view field, const bson::Value& id) {
+    auto key = entry.document(field);
+    key->append("_id", id);
+  }
+
+  bson::Builder::ArrayScope& array_;
+  const Twin* last_twin_ = nullptr;
+  std::string last_ns_;
+};
+
+// An applyOps command on its way through the operations of one call.
+class Applying {
+ public:
+  Applying(Connection& connection, std::span<const TargetOperation> operations, std::size_t first_position,
+           std::vector<OperationFailure>& failures)
+      : connection_(connection), operations_(operations), first_position_(first_position), failures_(failures) {}
+
+  Status run() {
+    while (done_ < operations_.size()) {
+      if (is_gone(*operations_[done_].twin)) {
+        failures_.push_back(rejected(first_position_ + done_, *gone_error_));
+        ++done_;
+        continue;
+      }
+      if (auto sent = send_some(); !sent) return sent;
+    }
+    // A command that ended with an error need not have waited for the majority.
+    return waited_ ? Status() : wait_for_majority(connection_);
+  }
+
+ private:
+  Status send_some() {
+    const ApplyOpsCommand next = encode_apply_ops(operations_.subspan(done_));
+    Connection::Outcome outcome = connection_.attempt("admin", next.command.view());
+    waited_ = outcome.status.has_value();
+    if (waited_) {
+      done_ += next.operations;
+      return {};
+    }
+    const bson::View reply = outcome.reply.view();
+    const auto applied = static_cast<std::size_t>(std::max<std::int64_t>(0, reply["applied"].as_int64()));
+    const bool about_operations = !reply["ok"].as_bool() && applied > 0 && applied <= next.operations;
+    if (!about_operations) return fail(outcome.status.error());
+    if (auto concern = write_concern_error(reply)) return fail(std::move(*concern));
+    return read_results(reply, applied, outcome.status.error());
+  }
+
+  // `results` says true or false for each operation up to the one at which the
+  // server stopped. Code 8 means that it did not stop.
+  Status read_results(bson::View reply, std::size_t applied, const Error& error) {
+    std::size_t index = 0;
+    for (const bson::Element& result : reply["results"].as_document()) {
+      if (index >= applied) break;
+      const std::size_t position = done_ + index;
+      const bool stopped_here = error.server_code != server_code::no_such_key && index + 1 == applied;
+      ++index;
+      if (result.value.as_bool()) continue;
+      const Status settled = stopped_here ? settle_stop(position, error) : settle_quiet_failure(position);
+      if (!settled) return settled;
+    }
+    done_ += applied;
+    return {};
+  }
+
+  Status settle_stop(std::size_t position, const Error& error) {
+    if (retryable(error)) return fail(error);
+    const TargetOperation& operation = operations_[position];
+    const bool other_id =
+        error.server_code == server_code::immutable_field || error.server_code == server_code::id_mismatch_on_replace;
+    if (operation.kind == TargetOperation::Kind::upsert && other_id) {
+      return settle(position, erase_and_insert(connection_, *operation.twin, operation.id, operation.body));
+    }
+    if (error.code == ErrorCode::not_found) {
+      gone_ = operation.twin->uuid;
+      gone_error_ = error;
+    }
+    failures_.push_back(rejected(first_position_ + position, error));
+    return {};
+  }
+
+  // The server says no more than "false": for a diff that its document is
+  // missing; anything else is tried by itself for the reason.
+  Status settle_quiet_failure(std::size_t position) {
+    const TargetOperation& operation = operations_[position];
+    if (operation.kind == TargetOperation::Kind::diff) {
+      failures_.push_back(missing(first_position_ + position));
+      return {};
+    }
+    return apply_portably(connection_, operations_.subspan(position, 1), DiffSupport::none,
+                          first_position_ + position, failures_);
+  }
+
+  Status settle(std::size_t position, const Status& status) {
+    if (status) return {};
+    if (retryable(status.error())) return status;
+    failures_.push_back(rejected(first_position_ + position, status.error()));
+    return {};
+  }
+
+  [[nodiscard]] bool is_gone(const Twin& twin) const { return gone_error_.has_value() && gone_ == twin.uuid; }
+
+  Connection& connection_;
+  std::span<const TargetOperation> operations_;
+  std::size_t first_position_;
+  std::vector<OperationFailure>& failures_;
+  std::size_t done_ = 0;
+  bool waited_ = true;
+  Uuid gone_;  // the last collection that turned out not to exist
+  std::optional<Error> gone_error_;
+};
+
+}  // namespace
+
+bool expressible_in_apply_ops(const TargetOperation& operation) {
+  if (size_of(operation) > kMaxOperationBytes) return false;
+  return operation.kind != TargetOperation::Kind::diff || !is_classic_update(operation.body);
+}
+
+ApplyOpsCommand encode_apply_ops(std::span<const TargetOperation> operations) {
+  std::size_t bytes = 0;
+  std::size_t count = 0;
+  while (count < operations.size() && count < kMaxOperations) {
+    bytes += size_of(operations[count]);
+    if (count > 0 && bytes > kMaxCommandBytes) break;
+    ++count;
+  }
+  bson::Builder command(bytes + 1024);
+  {
+    auto array = command.array("applyOps");
+    OperationWriter writer(array);
+    for (const TargetOperation& operation : operations.first(count)) writer.write(operation);
+  }
+  // Not atomic: otherwise the command takes the lock of the whole server.
+  command.append("allowAtomic", false).append("alwaysUpsert", false).append("bypassDocumentValidation", true);
+  append_majority_write(command);
+  return {command.take(), count};
+}
+
+Status apply_ops(Connection& connection, std::span<const TargetOperation> operations, std::size_t first_position,
+                 std::vector<OperationFailure>& failures) {
+  return Applying(connection, operations, first_position, failures).run();
+}
+
+}  // namespace plm::mongo

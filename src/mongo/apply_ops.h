@@ -1,0 +1,30 @@
+// Exact mode: changes as applyOps commands, which do what a secondary does.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "mongo/connection.h"
+#include "seams/target.h"
+
+namespace plm::mongo {
+
+// Whether the operation can be part of an applyOps command. Not so: documents
+// that leave no room for the rest of a command (M10), and $set/$unset updates,
+// which oplogs of today do not have.
+[[nodiscard]] bool expressible_in_apply_ops(const TargetOperation& operation);
+
+// Applies operations, all expressible, in order; those that fail do not stop
+// the others. The positions in `failures` begin at `first_position`.
+Status apply_ops(Connection& connection, std::span<const TargetOperation> operations, std::size_t first_position,
+                 std::vector<OperationFailure>& failures);
+
+// One command of as many of the operations as it is good to send at once.
+struct ApplyOpsCommand {
+  bson::Document command;
+  std::size_t operations = 0;
+};
+ApplyOpsCommand encode_apply_ops(std::span<const TargetOperation> operations);
+
+}  // namespace plm::mongo

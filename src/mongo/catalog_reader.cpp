@@ -1,0 +1,309 @@
+#include "mongo/catalog_reader.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <type_traits>
+
+#include "mongo/cursor.h"
+
+namespace plm::mongo {
+namespace {
+
+constexpr std::string_view kBuckets = "system.buckets.";
+
+// An index build that is not finished is listed as {spec: {...}, buildUUID: ...}.
+bool is_building(bson::View entry) { return entry["buildUUID"].exists(); }
+
+bson::View spec_of(bson::View entry) {
+  const bson::Value inner = entry["spec"];
+  return inner.is_document() ? inner.document() : entry;
+}
+
+// The index that a collection has by its nature.
+bool is_inherent(bson::View spec) { return spec["name"].as_string() == "_id_" || spec["clustered"].as_bool(); }
+
+// Servers before 4.4 stored the namespace in each specification.
+IndexSpec without_namespace(bson::View spec) {
+  bson::Builder out(spec.size() + 16);
+  for (const bson::Element& field : spec) {
+    if (field.key != "ns") out.append(field.key, field.value);
+  }
+  return {out.take()};
+}
+
+// `name` is a collection's name or its UUID.
+template <typename Name>
+Status visit_indexes(Connection& connection, const std::string& database, const Name& name,
+                     const std::function<void(bson::View)>& visit) {
+  bson::Builder command;
+  if constexpr (std::is_same_v<Name, Uuid>) {
+    name.append_to(command, "listIndexes");
+  } else {
+    command.append("listIndexes", name);
+  }
+  command.append("includeBuildUUIDs", true);
+  auto read = read_all(connection, database, command.view(), visit);
+  if (!read) return fail(read.error());
+  return {};
+}
+
+template <typename Name>
+Result<std::vector<IndexSpec>> ready_indexes(Connection& connection, const std::string& database, const Name& name) {
+  std::vector<IndexSpec> out;
+  const Status read = visit_indexes(connection, database, name, [&](bson::View entry) {
+    if (is_building(entry) || is_inherent(spec_of(entry))) return;
+    out.push_back(without_namespace(spec_of(entry)));
+  });
+  if (!read) return fail(read.error());
+  return out;
+}
+
+CollectionSpec spec_from(const std::string& database, bson::View entry) {
+  CollectionSpec out;
+  out.ns = {database, std::string(entry["name"].as_string())};
+  out.options = bson::Document(entry["options"].as_document());
+  const std::string_view type = entry["type"].as_string();
+  if (type == "view") {
+    out.kind = CollectionKind::view;
+  } else if (type == "timeseries") {
+    out.kind = CollectionKind::time_series;
+  } else {
+    out.uuid = Uuid(entry["info"].as_document()["uuid"]);
+  }
+  return out;
+}
+
+bson::Document list_command(std::string_view filter_field, const bson::Value& filter_value) {
+  bson::Builder command;
+  command.append("listCollections", 1);
+  if (filter_value.exists()) {
+    auto filter = command.document("filter");
+    filter->append(filter_field, filter_value);
+  }
+  {
+    auto cursor = command.document("cursor");
+    cursor->append("batchSize", 1000);
+  }
+  return command.take();
+}
+
+bson::OwnedValue value_of(const Uuid& uuid) {
+  bson::Builder holder;
+  uuid.append_to(holder, "v");
+  return bson::OwnedValue(holder.view()["v"]);
+}
+
+bson::OwnedValue value_of(const std::string& text) {
+  bson::Builder holder;
+  holder.append("v", text);
+  return bson::OwnedValue(holder.view()["v"]);
+}
+
+// What lies between the listing of a collection and that of its indexes may
+// have removed it: then it is not there.
+Status add_indexes(Connection& connection, std::vector<CollectionSpec>& collections) {
+  for (auto at = collections.begin(); at != collections.end();) {
+    if (at->is_view()) {
+      ++at;
+      continue;
+    }
+    auto indexes = at->kind == CollectionKind::time_series
+                       ? ready_indexes(connection, at->ns.database, at->ns.collection)
+                       : ready_indexes(connection, at->ns.database, at->uuid);
+    if (indexes) {
+      at->indexes = std::move(*indexes);
+      ++at;
+    } else if (indexes.error().code == ErrorCode::not_found) {
+      at = collections.erase(at);
+    } else {
+      return fail(indexes.error().within("listing the indexes of " + at->ns.text()));
+    }
+  }
+  return {};
+}
+
+std::string identity_from_hello(bson::View hello) {
+  std::vector<std::string> hosts;
+  for (const bson::Element& host : hello["hosts"].as_document()) hosts.emplace_back(host.value.as_string());
+  std::ranges::sort(hosts);
+  std::string out(hello["setName"].as_string());
+  for (const std::string& host : hosts) out += "/" + host;
+  return out;
+}
+
+std::string text_of(const bson_oid_t& id) {
+  char text[25];
+  bson_oid_to_string(&id, text);
+  return text;
+}
+
+// The replicaSetId, made when the set was initiated; the same on every member.
+// Without the right to read the configuration: name and members.
+Result<std::string> set_id(Connection& connection, bson::View hello) {
+  bson::Builder command;
+  command.append("replSetGetConfig", 1);
+  auto reply = connection.run("admin", command.view());
+  if (!reply) {
+    if (reply.error().code == ErrorCode::network) return fail(reply.error());
+    return identity_from_hello(hello);
+  }
+  const bson::Value id = (*reply)["config"].as_document()["settings"].as_document()["replicaSetId"];
+  if (id.type() != BSON_TYPE_OID) return identity_from_hello(hello);
+  bson_oid_t oid;
+  bson_oid_init_from_data(&oid, id.payload().data());
+  return text_of(oid);
+}
+
+}  // namespace
+
+Result<ServerInfo> CatalogReader::info() const {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  bson::Builder command;
+  command.append("hello", 1);
+  auto hello = connection->run("admin", command.view());
+  if (!hello) return fail(hello.error());
+  command.clear();
+  command.append("buildInfo", 1);
+  auto build = connection->run("admin", command.view());
+  if (!build) return fail(build.error());
+  ServerInfo out;
+  out.version = (*build)["version"].as_string();
+  out.set_name = (*hello)["setName"].as_string();
+  if (out.set_name.empty()) return out;
+  auto id = set_id(*connection, hello->view());
+  if (!id) return fail(id.error());
+  out.set_id = std::move(*id);
+  return out;
+}
+
+Result<std::vector<std::string>> CatalogReader::list_databases() const {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  bson::Builder command;
+  command.append("listDatabases", 1).append("nameOnly", true);
+  auto reply = connection->run("admin", command.view());
+  if (!reply) return fail(reply.error().within("listing the databases"));
+  std::vector<std::string> out;
+  for (const bson::Element& entry : (*reply)["databases"].as_document()) {
+    out.emplace_back(entry.value.as_document()["name"].as_string());
+  }
+  return out;
+}
+
+Result<std::vector<CollectionSpec>> CatalogReader::list_collections(const std::string& database) const {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  std::vector<CollectionSpec> out;
+  std::map<std::string, Uuid, std::less<>> buckets;
+  const bson::Document command = list_command({}, {});
+  auto read = read_all(*connection, database, command.view(), [&](bson::View entry) {
+    const std::string_view name = entry["name"].as_string();
+    if (name.starts_with(kBuckets)) {
+      buckets.emplace(name.substr(kBuckets.size()), Uuid(entry["info"].as_document()["uuid"]));
+    }
+    if (name.starts_with("system.") || entry["options"].as_document()["temp"].as_bool()) return;
+    out.push_back(spec_from(database, entry));
+  });
+  if (!read) return fail(read.error().within("listing the collections of " + database));
+  for (CollectionSpec& spec : out) {
+    if (spec.kind == CollectionKind::time_series) spec.uuid = buckets[spec.ns.collection];
+  }
+  if (auto added = add_indexes(*connection, out); !added) return fail(added.error());
+  return out;
+}
+
+Result<CollectionSpec> CatalogReader::describe(const std::string& database, const Uuid& uuid) const {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  std::vector<CollectionSpec> found;
+  const bson::OwnedValue wanted = value_of(uuid);
+  const bson::Document command = list_command("info.uuid", wanted.value());
+  auto read = read_all(*connection, database, command.view(),
+                       [&](bson::View entry) { found.push_back(spec_from(database, entry)); });
+  if (!read) return fail(read.error());
+  if (auto added = add_indexes(*connection, found); !added) return fail(added.error());
+  if (found.empty()) {
+    return fail(ErrorCode::not_found, "no collection of database " + database + " has the UUID " + uuid.text());
+  }
+  return std::move(found.front());
+}
+
+Result<Uuid> CatalogReader::uuid_of(const Namespace& ns) const {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  std::optional<Uuid> found;
+  const bson::OwnedValue wanted = value_of(ns.collection);
+  const bson::Document command = list_command("name", wanted.value());
+  auto read = read_all(*connection, ns.database, command.view(),
+                       [&](bson::View entry) { found = Uuid(entry["info"].as_document()["uuid"]); });
+  if (!read) return fail(read.error());
+  if (!found) return fail(ErrorCode::not_found, ns.text() + " does not exist");
+  return *found;
+}
+
+Result<std::vector<IndexSpec>> CatalogReader::list_indexes(const std::string& database, const Uuid& uuid) const {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  return ready_indexes(*connection, database, uuid);
+}
+
+Result<CatalogReader::IndexStates> CatalogReader::index_states(const std::string& database, const Uuid& uuid) const {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  IndexStates out;
+  const Status read = visit_indexes(*connection, database, uuid, [&](bson::View entry) {
+    (is_building(entry) ? out.building : out.ready).emplace_back(spec_of(entry)["name"].as_string());
+  });
+  if (!read) return fail(read.error());
+  return out;
+}
+
+Result<CollectionStats> CatalogReader::stats(const Namespace& ns) const {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  bson::Builder command;
+  command.append("aggregate", ns.collection);
+  {
+    auto pipeline = command.array("pipeline");
+    auto stage = pipeline.document();
+    auto wanted = stage->document("$collStats");
+    auto storage = wanted->document("storageStats");
+  }
+  { auto cursor = command.document("cursor"); }
+  CollectionStats out;
+  auto read = read_all(*connection, ns.database, command.view(), [&](bson::View shard) {
+    const bson::View storage = shard["storageStats"].as_document();
+    out.documents += storage["count"].as_int64();
+    out.size_bytes += storage["size"].as_int64();
+  });
+  if (!read) return fail(read.error().within("reading the statistics of " + ns.text()));
+  return out;
+}
+
+Result<std::int64_t> CatalogReader::count_documents(const Namespace& ns) const {
+  auto connection = patient_->connect();
+  if (!connection) return fail(connection.error());
+  bson::Builder command;
+  command.append("aggregate", ns.collection);
+  {
+    auto pipeline = command.array("pipeline");
+    auto stage = pipeline.document();
+    auto group = stage->document("$group");
+    group->append_null("_id");
+    auto sum = group->document("n");
+    sum->append("$sum", 1);
+  }
+  {
+    auto hint = command.document("hint");
+    hint->append("_id", 1);
+  }
+  { auto cursor = command.document("cursor"); }
+  std::int64_t out = 0;
+  auto read = read_all(*connection, ns.database, command.view(), [&](bson::View group) { out = group["n"].as_int64(); });
+  if (!read) return fail(read.error().within("counting " + ns.text()));
+  return out;
+}
+
+}  // namespace plm::mongo

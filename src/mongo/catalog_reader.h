@@ -1,0 +1,51 @@
+// What a server holds: databases, collections, indexes, counts. The same for
+// source and target.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "model/collection.h"
+#include "mongo/connection.h"
+#include "seams/source.h"
+
+namespace plm::mongo {
+
+// Any thread; every call borrows its own client.
+class CatalogReader {
+ public:
+  // `patient` serves the counts of whole collections.
+  CatalogReader(std::shared_ptr<Pool> pool, std::shared_ptr<Pool> patient)
+      : pool_(std::move(pool)), patient_(std::move(patient)) {}
+
+  Result<ServerInfo> info() const;
+  Result<std::vector<std::string>> list_databases() const;
+  // Without temporary collections and "system." ones. A time-series collection
+  // is listed under its own name with the UUID of its buckets.
+  Result<std::vector<CollectionSpec>> list_collections(const std::string& database) const;
+  // Errors: not_found.
+  Result<CollectionSpec> describe(const std::string& database, const Uuid& uuid) const;
+  // The UUID that a name has now; nil for a view. Errors: not_found.
+  Result<Uuid> uuid_of(const Namespace& ns) const;
+  // Ready ones, without those of _id. Errors: not_found.
+  Result<std::vector<IndexSpec>> list_indexes(const std::string& database, const Uuid& uuid) const;
+
+  struct IndexStates {
+    std::vector<std::string> ready;
+    std::vector<std::string> building;
+  };
+  Result<IndexStates> index_states(const std::string& database, const Uuid& uuid) const;
+
+  Result<CollectionStats> stats(const Namespace& ns) const;
+  // Counted, not taken from the metadata, which an unclean shutdown leaves wrong.
+  Result<std::int64_t> count_documents(const Namespace& ns) const;
+
+ private:
+  std::shared_ptr<Pool> pool_;
+  std::shared_ptr<Pool> patient_;
+};
+
+}  // namespace plm::mongo

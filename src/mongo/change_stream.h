@@ -1,0 +1,37 @@
+// The source's change stream over all its databases.
+#pragma once
+
+#include <memory>
+
+#include "mongo/commit_nudger.h"
+#include "mongo/connection.h"
+#include "seams/source.h"
+
+namespace plm::mongo {
+
+class CursorChangeStream final : public ChangeStream {
+ public:
+  // After an error the stream is dead: open another one at the last position.
+  static Result<std::unique_ptr<ChangeStream>> open(const std::shared_ptr<Pool>& pool, const Position& from,
+                                                    const Source::StreamOptions& options);
+  ~CursorChangeStream() override;
+  CursorChangeStream(const CursorChangeStream&) = delete;
+  CursorChangeStream& operator=(const CursorChangeStream&) = delete;
+  CursorChangeStream(CursorChangeStream&&) = delete;
+  CursorChangeStream& operator=(CursorChangeStream&&) = delete;
+
+  Result<StreamReply> next() override;
+
+ private:
+  CursorChangeStream(const std::shared_ptr<Pool>& pool, Connection connection, std::int64_t cursor_id);
+
+  Connection connection_;
+  std::int64_t cursor_id_ = 0;
+  CommitNudger nudger_;
+};
+
+// The cluster time inside a resume token: its _data is hexadecimal, "82", then
+// eight digits of seconds and eight of increment. Zero when it is not.
+ClusterTime token_time(bson::View token);
+
+}  // namespace plm::mongo

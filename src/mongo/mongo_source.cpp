@@ -1,0 +1,218 @@
+#include "mongo/mongo_source.h"
+
+#include <algorithm>
+
+#include "mongo/catalog_reader.h"
+#include "mongo/change_stream.h"
+#include "mongo/connection.h"
+#include "mongo/cursor.h"
+#include "mongo/majority_read.h"
+#include "mongo/privileges.h"
+#include "mongo/range_reader.h"
+
+namespace plm {
+
+using mongo::Connection;
+using mongo::Pool;
+
+struct MongoSource::Parts {
+  std::shared_ptr<Pool> pool;
+  std::shared_ptr<Pool> patient;
+  mongo::CatalogReader catalog{pool, patient};
+};
+
+namespace {
+
+constexpr std::int32_t kMajorityWaitMs = 20'000;
+// So many documents are sampled for each value that is kept: neighbours in a
+// small random sample lie at very different distances.
+constexpr int kOversampling = 20;
+constexpr std::size_t kIdsPerRead = 1000;
+constexpr std::size_t kIdBytesPerRead = 4 << 20;
+
+bson::Document note_command(const std::string& text) {
+  bson::Builder command;
+  command.append("appendOplogNote", 1);
+  {
+    auto data = command.document("data");
+    data->append("plm", text);
+  }
+  {
+    auto concern = command.document("writeConcern");
+    concern->append("w", "majority").append("wtimeout", kMajorityWaitMs);
+  }
+  return command.take();
+}
+
+bson::Document oldest_entry_command() {
+  bson::Builder command;
+  command.append("find", "oplog.rs").append("limit", 1).append("singleBatch", true);
+  {
+    auto sort = command.document("sort");
+    sort->append("$natural", 1);
+  }
+  {
+    auto projection = command.document("projection");
+    projection->append("ts", 1);
+  }
+  return command.take();
+}
+
+ClusterTime time_of(const bson::Value& value) {
+  return value.type() == BSON_TYPE_TIMESTAMP ? ClusterTime::from_packed(value.timestamp()) : ClusterTime();
+}
+
+bson::Document sample_command(const Namespace& ns, int size) {
+  bson::Builder command;
+  command.append("aggregate", ns.collection);
+  {
+    auto pipeline = command.array("pipeline");
+    {
+      auto stage = pipeline.document();
+      auto sample = stage->document("$sample");
+      sample->append("size", size);
+    }
+    {
+      auto stage = pipeline.document();
+      auto project = stage->document("$project");
+      project->append("_id", 1);
+    }
+    {
+      auto stage = pipeline.document();
+      auto sort = stage->document("$sort");
+      sort->append("_id", 1);
+    }
+  }
+  command.append("allowDiskUse", true);
+  { auto cursor = command.document("cursor"); }
+  return command.take();
+}
+
+// Every n-th of the sorted sample, so that about `count` remain.
+std::vector<bson::OwnedValue> thin_out(std::vector<bson::OwnedValue> sample, int count) {
+  const auto wanted = static_cast<std::size_t>(count);
+  if (sample.size() <= wanted) return sample;
+  std::vector<bson::OwnedValue> out;
+  out.reserve(wanted);
+  for (std::size_t i = 1; i <= wanted; ++i) out.push_back(std::move(sample[i * sample.size() / (wanted + 1)]));
+  return out;
+}
+
+bson::Document find_ids_command(const SourceRead& read, std::span<const bson::OwnedValue> ids) {
+  bson::Builder command;
+  read.uuid.append_to(command, "find");
+  {
+    auto filter = command.document("filter");
+    auto id = filter->document("_id");
+    auto wanted = id->array("$in");
+    for (const bson::OwnedValue& value : ids) wanted.append(value.value());
+  }
+  mongo::append_majority_read(command, read.after);
+  return command.take();
+}
+
+// How many of the first ids fit into one command.
+std::size_t ids_that_fit(std::span<const bson::OwnedValue> ids) {
+  std::size_t bytes = 0;
+  std::size_t count = 0;
+  while (count < ids.size() && count < kIdsPerRead) {
+    bytes += ids[count].size_bytes();
+    if (count > 0 && bytes > kIdBytesPerRead) break;
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
+MongoSource::MongoSource(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+MongoSource::~MongoSource() = default;
+
+Result<std::unique_ptr<MongoSource>> MongoSource::connect(const std::string& uri) {
+  auto pool = Pool::open(uri);
+  if (!pool) return fail(pool.error().within("source"));
+  auto patient = Pool::open(uri, Pool::Patience::hours);
+  if (!patient) return fail(patient.error().within("source"));
+  return std::unique_ptr<MongoSource>(
+      new MongoSource(std::make_unique<Parts>(Parts{std::move(*pool), std::move(*patient)})));
+}
+
+Result<ServerInfo> MongoSource::info() { return parts_->catalog.info(); }
+
+Status MongoSource::check_privileges() { return mongo::check_privileges(*parts_->pool, mongo::source_needs()); }
+
+Result<ClusterTime> MongoSource::append_note(const std::string& text) {
+  auto connection = parts_->pool->connect();
+  if (!connection) return fail(connection.error());
+  auto reply = connection->run("admin", note_command(text).view());
+  if (!reply) return fail(reply.error().within("writing a note to the oplog"));
+  return reply->operation_time();
+}
+
+Result<OplogWindow> MongoSource::oplog_window() {
+  auto connection = parts_->pool->connect();
+  if (!connection) return fail(connection.error());
+  auto oldest = connection->run("local", oldest_entry_command().view());
+  if (!oldest) return fail(oldest.error().within("reading the oldest oplog entry"));
+  bson::Builder command;
+  command.append("hello", 1);
+  auto hello = connection->run("admin", command.view());
+  if (!hello) return fail(hello.error());
+  OplogWindow out;
+  out.oldest = time_of(
+      (*oldest)["cursor"].as_document()["firstBatch"].as_document()["0"].as_document()["ts"]);
+  out.newest = time_of((*hello)["lastWrite"].as_document()["majorityOpTime"].as_document()["ts"]);
+  return out;
+}
+
+Result<std::vector<std::string>> MongoSource::list_databases() { return parts_->catalog.list_databases(); }
+
+Result<std::vector<CollectionSpec>> MongoSource::list_collections(const std::string& database) {
+  return parts_->catalog.list_collections(database);
+}
+
+Result<CollectionSpec> MongoSource::describe(const std::string& database, const Uuid& uuid) {
+  return parts_->catalog.describe(database, uuid);
+}
+
+Result<CollectionStats> MongoSource::stats(const Namespace& ns) { return parts_->catalog.stats(ns); }
+
+Result<std::vector<bson::OwnedValue>> MongoSource::sample_ids(const Namespace& ns, int count) {
+  if (count <= 0) return std::vector<bson::OwnedValue>();
+  auto connection = parts_->patient->connect();
+  if (!connection) return fail(connection.error());
+  std::vector<bson::OwnedValue> sample;
+  auto read = mongo::read_all(*connection, ns.database, sample_command(ns, count * kOversampling).view(),
+                              [&](bson::View document) { sample.emplace_back(document["_id"]); });
+  if (!read) return fail(read.error().within("sampling " + ns.text()));
+  return thin_out(std::move(sample), count);
+}
+
+Result<std::int64_t> MongoSource::count_documents(const Namespace& ns) { return parts_->catalog.count_documents(ns); }
+
+Result<std::unique_ptr<RangeReader>> MongoSource::read_range(const SourceRead& read, const KeyBounds& bounds,
+                                                             const RangeOptions& options) {
+  return mongo::CursorRangeReader::open(*parts_->pool, read, bounds, options);
+}
+
+Result<ReadDocuments> MongoSource::read_documents(const SourceRead& read, const std::vector<bson::OwnedValue>& ids) {
+  auto connection = parts_->pool->connect();
+  if (!connection) return fail(connection.error());
+  ReadDocuments out;
+  std::span<const bson::OwnedValue> rest = ids;
+  while (!rest.empty()) {
+    const std::size_t now = ids_that_fit(rest);
+    auto time = mongo::read_all(*connection, read.database, find_ids_command(read, rest.first(now)).view(),
+                                [&](bson::View document) { out.documents.emplace_back(document); });
+    if (!time) return fail(time.error());
+    out.read_time = std::max(out.read_time, *time);
+    rest = rest.subspan(now);
+  }
+  return out;
+}
+
+Result<std::unique_ptr<ChangeStream>> MongoSource::open_stream(const Position& from, const StreamOptions& options) {
+  return mongo::CursorChangeStream::open(parts_->pool, from, options);
+}
+
+}  // namespace plm

@@ -1,0 +1,229 @@
+#include "mongo/mongo_target.h"
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+
+#include "mongo/apply_ops.h"
+#include "mongo/apply_probe.h"
+#include "mongo/catalog_reader.h"
+#include "mongo/connection.h"
+#include "mongo/index_builder.h"
+#include "mongo/insert_command.h"
+#include "mongo/portable_writes.h"
+#include "mongo/privileges.h"
+#include "mongo/range_clearer.h"
+#include "mongo/write_command.h"
+
+namespace plm {
+
+using mongo::Connection;
+using mongo::DiffSupport;
+using mongo::Pool;
+
+struct MongoTarget::Parts {
+  std::shared_ptr<Pool> pool;
+  std::shared_ptr<Pool> patient;
+  mongo::CatalogReader catalog{pool, patient};
+  std::atomic<bool> mode_is_forced = false;
+  std::atomic<ApplyMode> mode = ApplyMode::exact;
+  std::atomic<DiffSupport> diffs = DiffSupport::none;
+};
+
+namespace {
+
+// For DDL commands, whose collection must be the one that is meant.
+void append_identity(bson::Builder& command, const Uuid& uuid) {
+  if (!uuid.is_nil()) uuid.append_to(command, "collectionUUID");
+}
+
+Status run_ddl(Pool& pool, const std::string& database, bson::Builder& command) {
+  mongo::append_majority_write(command);
+  auto connection = pool.connect();
+  if (!connection) return fail(connection.error());
+  auto reply = connection->run(database, command.view());
+  if (!reply) return fail(reply.error());
+  return {};
+}
+
+// Runs of operations of which all, or none, can be part of an applyOps command.
+std::size_t run_length(std::span<const TargetOperation> operations) {
+  const bool first = mongo::expressible_in_apply_ops(operations.front());
+  const auto end = std::ranges::find_if(
+      operations, [&](const TargetOperation& next) { return mongo::expressible_in_apply_ops(next) != first; });
+  return static_cast<std::size_t>(end - operations.begin());
+}
+
+Status apply_exactly(Connection& connection, std::span<const TargetOperation> operations, DiffSupport diffs,
+                     std::vector<OperationFailure>& failures) {
+  std::size_t position = 0;
+  while (position < operations.size()) {
+    const auto run = operations.subspan(position).first(run_length(operations.subspan(position)));
+    const Status applied = mongo::expressible_in_apply_ops(run.front())
+                               ? mongo::apply_ops(connection, run, position, failures)
+                               : mongo::apply_portably(connection, run, diffs, position, failures);
+    if (!applied) return applied;
+    position += run.size();
+  }
+  return {};
+}
+
+// The documents at the given positions, as upserts.
+std::vector<TargetOperation> upserts_of(const Twin& twin, bson::View documents, std::vector<std::size_t>& positions) {
+  std::ranges::sort(positions);
+  std::vector<TargetOperation> out;
+  out.reserve(positions.size());
+  std::size_t index = 0;
+  for (const bson::Element& element : documents) {
+    if (out.size() == positions.size()) break;
+    if (index++ != positions[out.size()]) continue;
+    const bson::View document = element.value.as_document();
+    out.push_back({TargetOperation::Kind::upsert, &twin, document["_id"], document});
+  }
+  return out;
+}
+
+}  // namespace
+
+MongoTarget::MongoTarget(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+MongoTarget::~MongoTarget() = default;
+
+Result<std::unique_ptr<MongoTarget>> MongoTarget::connect(const std::string& uri) {
+  auto pool = Pool::open(uri);
+  if (!pool) return fail(pool.error().within("target"));
+  auto patient = Pool::open(uri, Pool::Patience::hours);
+  if (!patient) return fail(patient.error().within("target"));
+  return std::unique_ptr<MongoTarget>(
+      new MongoTarget(std::unique_ptr<Parts>(new Parts{std::move(*pool), std::move(*patient)})));
+}
+
+void MongoTarget::use_mode(ApplyMode mode) {
+  parts_->mode_is_forced = true;
+  parts_->mode = mode;
+}
+
+Result<ServerInfo> MongoTarget::info() { return parts_->catalog.info(); }
+
+Status MongoTarget::check_privileges() { return mongo::check_privileges(*parts_->pool, mongo::target_needs()); }
+
+Result<ApplyMode> MongoTarget::probe_apply_mode() {
+  auto abilities = mongo::probe_apply_abilities(*parts_->pool);
+  if (!abilities) return fail(abilities.error().within("trying out how to apply changes"));
+  parts_->diffs = abilities->diffs;
+  if (!parts_->mode_is_forced) parts_->mode = abilities->mode;
+  return parts_->mode.load();
+}
+
+Result<std::vector<std::string>> MongoTarget::list_databases() { return parts_->catalog.list_databases(); }
+
+Result<std::vector<CollectionSpec>> MongoTarget::list_collections(const std::string& database) {
+  return parts_->catalog.list_collections(database);
+}
+
+Result<std::int64_t> MongoTarget::count_documents(const Namespace& ns) { return parts_->catalog.count_documents(ns); }
+
+Result<Uuid> MongoTarget::create(const Namespace& ns, bson::View options) {
+  bson::Builder command;
+  command.append("create", ns.collection).append_all(options);
+  if (auto created = run_ddl(*parts_->pool, ns.database, command); !created) {
+    return fail(created.error().within("creating " + ns.text()));
+  }
+  return parts_->catalog.uuid_of(ns);
+}
+
+Status MongoTarget::drop(const Twin& twin) {
+  bson::Builder command;
+  command.append("drop", twin.ns.collection);
+  append_identity(command, twin.uuid);
+  const Status dropped = run_ddl(*parts_->pool, twin.ns.database, command);
+  if (dropped || dropped.error().code == ErrorCode::not_found) return {};
+  if (dropped.error().server_code != server_code::collection_uuid_mismatch) {
+    return fail(dropped.error().within("dropping " + twin.ns.text()));
+  }
+  const auto elsewhere = parts_->catalog.describe(twin.ns.database, twin.uuid);
+  if (!elsewhere && elsewhere.error().code == ErrorCode::not_found) return {};
+  return fail(dropped.error().within("dropping " + twin.ns.text()));
+}
+
+Status MongoTarget::drop_view(const Namespace& ns) {
+  bson::Builder command;
+  command.append("drop", ns.collection);
+  const Status dropped = run_ddl(*parts_->pool, ns.database, command);
+  if (dropped || dropped.error().code == ErrorCode::not_found) return {};
+  return fail(dropped.error().within("dropping view " + ns.text()));
+}
+
+Status MongoTarget::rename(const Twin& from, const Namespace& to) {
+  bson::Builder command;
+  command.append("renameCollection", from.ns.text()).append("to", to.text());
+  append_identity(command, from.uuid);
+  const Status renamed = run_ddl(*parts_->pool, "admin", command);
+  if (!renamed) return fail(renamed.error().within("renaming " + from.ns.text() + " to " + to.text()));
+  return {};
+}
+
+Status MongoTarget::modify(const Twin& twin, bson::View change) {
+  bson::Builder command;
+  command.append("collMod", twin.ns.collection).append_all(change);
+  append_identity(command, twin.uuid);
+  const Status modified = run_ddl(*parts_->patient, twin.ns.database, command);
+  if (!modified) return fail(modified.error().within("modifying " + twin.ns.text()));
+  return {};
+}
+
+std::vector<IndexResult> MongoTarget::create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes) {
+  return mongo::build_indexes(*parts_->patient, parts_->catalog, twin, indexes);
+}
+
+Status MongoTarget::drop_index(const Twin& twin, const std::string& name) {
+  bson::Builder command;
+  command.append("dropIndexes", twin.ns.collection).append("index", name);
+  append_identity(command, twin.uuid);
+  const Status dropped = run_ddl(*parts_->pool, twin.ns.database, command);
+  if (dropped || dropped.error().code == ErrorCode::not_found) return {};
+  if (dropped.error().server_code == server_code::index_not_found) return {};
+  return fail(dropped.error().within("dropping index " + name + " of " + twin.ns.text()));
+}
+
+Result<std::vector<IndexSpec>> MongoTarget::list_indexes(const Twin& twin) {
+  return parts_->catalog.list_indexes(twin.ns.database, twin.uuid);
+}
+
+Result<std::vector<OperationFailure>> MongoTarget::insert(const Twin& twin, bson::View documents) {
+  auto connection = parts_->pool->connect();
+  if (!connection) return fail(connection.error());
+  auto outcome = mongo::insert_documents(*connection, twin, documents);
+  if (!outcome) return fail(outcome.error().within("inserting into " + twin.ns.text()));
+  std::vector<OperationFailure> failures = std::move(outcome->failures);
+  if (outcome->duplicates.empty()) return failures;
+  const std::vector<TargetOperation> replacements = upserts_of(twin, documents, outcome->duplicates);
+  auto replaced = apply(replacements);
+  if (!replaced) return fail(replaced.error());
+  for (OperationFailure& failure : *replaced) {
+    failure.index = outcome->duplicates[failure.index];
+    failures.push_back(std::move(failure));
+  }
+  return failures;
+}
+
+Result<std::vector<OperationFailure>> MongoTarget::apply(std::span<const TargetOperation> operations) {
+  std::vector<OperationFailure> failures;
+  if (operations.empty()) return failures;
+  auto connection = parts_->pool->connect();
+  if (!connection) return fail(connection.error());
+  const Status applied = parts_->mode == ApplyMode::exact
+                             ? apply_exactly(*connection, operations, parts_->diffs, failures)
+                             : mongo::apply_portably(*connection, operations, parts_->diffs, 0, failures);
+  if (!applied) return fail(applied.error().within("applying changes"));
+  return failures;
+}
+
+Status MongoTarget::clear_range(const Twin& twin, const KeyBounds& bounds) {
+  auto connection = parts_->pool->connect();
+  if (!connection) return fail(connection.error());
+  const Status cleared = mongo::clear_range(*connection, twin, bounds);
+  if (!cleared) return fail(cleared.error().within("clearing a range of " + twin.ns.text()));
+  return {};
+}
+
+}  // namespace plm

@@ -1,0 +1,75 @@
+#include "mongo/range_clearer.h"
+
+#include <algorithm>
+
+#include "mongo/write_command.h"
+
+namespace plm::mongo {
+namespace {
+
+constexpr std::int32_t kKeysPerDelete = 5000;
+constexpr std::size_t kMaxCommandBytes = 12U << 20U;
+
+bson::Document find_keys_command(const Twin& twin, const KeyBounds& bounds) {
+  bson::Builder command;
+  twin.uuid.append_to(command, "find");
+  {
+    auto projection = command.document("projection");
+    projection->append("_id", 1);
+  }
+  {
+    auto hint = command.document("hint");
+    hint->append("_id", 1);
+  }
+  if (bounds.min) {
+    auto min = command.document("min");
+    min->append("_id", bounds.min.value());
+  }
+  if (bounds.max) {
+    auto max = command.document("max");
+    max->append("_id", bounds.max.value());
+  }
+  command.append("limit", kKeysPerDelete).append("batchSize", kKeysPerDelete).append("singleBatch", true);
+  return command.take();
+}
+
+// Deletes the documents with the keys of a batch, or of its front part when
+// they are huge.
+bson::Document delete_command(const Twin& twin, bson::View found) {
+  bson::Builder command(std::min<std::size_t>(found.size(), kMaxCommandBytes) + 512);
+  command.append("delete", twin.ns.collection);
+  {
+    auto deletes = command.array("deletes");
+    auto statement = deletes.document();
+    {
+      auto query = statement->document("q");
+      auto id = query->document("_id");
+      auto keys = id->array("$in");
+      for (const bson::Element& element : found) {
+        const bson::Value key = element.value.as_document()["_id"];
+        if (keys.count() > 0 && command.size_bytes() + key.payload().size() > kMaxCommandBytes) break;
+        keys.append(key);
+      }
+    }
+    statement->append("limit", 0);
+  }
+  twin.uuid.append_to(command, "collectionUUID");
+  append_majority_write(command);
+  return command.take();
+}
+
+}  // namespace
+
+Status clear_range(Connection& connection, const Twin& twin, const KeyBounds& bounds) {
+  for (;;) {
+    auto reply = connection.run(twin.ns.database, find_keys_command(twin, bounds).view());
+    if (!reply) return fail(reply.error());
+    const bson::View found = (*reply)["cursor"].as_document()["firstBatch"].as_document();
+    if (found.empty()) return {};
+    auto deleted = connection.run(twin.ns.database, delete_command(twin, found).view());
+    if (!deleted) return fail(deleted.error());
+    if (auto status = first_write_error(deleted->view()); !status) return status;
+  }
+}
+
+}  // namespace plm::mongo

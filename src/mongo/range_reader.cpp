@@ -1,0 +1,112 @@
+#include "mongo/range_reader.h"
+
+#include <algorithm>
+
+#include "mongo/document_array.h"
+#include "mongo/majority_read.h"
+
+namespace plm::mongo {
+namespace {
+
+constexpr std::int64_t kAimedBatchBytes = 3 << 20;
+constexpr std::int32_t kFirstBatchDocuments = 500;
+constexpr std::int32_t kMaxBatchDocuments = 100'000;
+
+bson::Document find_command(const SourceRead& read, const KeyBounds& bounds, const Source::RangeOptions& options) {
+  bson::Builder command;
+  read.uuid.append_to(command, "find");
+  {
+    auto hint = command.document("hint");
+    hint->append(options.natural_order ? "$natural" : "_id", 1);
+  }
+  if (bounds.min && !options.natural_order) {
+    auto min = command.document("min");
+    min->append("_id", bounds.min.value());
+  }
+  if (bounds.max && !options.natural_order) {
+    auto max = command.document("max");
+    max->append("_id", bounds.max.value());
+  }
+  command.append("batchSize", options.batch_documents > 0 ? options.batch_documents : kFirstBatchDocuments);
+  command.append("noCursorTimeout", true);
+  append_majority_read(command, read.after);
+  return command.take();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RangeReader>> CursorRangeReader::open(Pool& pool, const SourceRead& read,
+                                                             const KeyBounds& bounds,
+                                                             const Source::RangeOptions& options) {
+  auto connection = pool.connect();
+  if (!connection) return fail(connection.error());
+  if (auto pinned = connection->pin(); !pinned) return fail(pinned.error());
+  auto reply = connection->run(read.database, find_command(read, bounds, options).view());
+  if (!reply) return fail(reply.error());
+  return std::unique_ptr<RangeReader>(
+      new CursorRangeReader(std::move(*connection), std::move(*reply), options.batch_documents));
+}
+
+CursorRangeReader::CursorRangeReader(Connection connection, Reply first, std::int32_t fixed_batch_documents)
+    : connection_(std::move(connection)), first_(std::move(first)), fixed_batch_documents_(fixed_batch_documents) {
+  const bson::View cursor = first_["cursor"].as_document();
+  cursor_id_ = cursor["id"].as_int64();
+  cursor_ns_ = Namespace::parse(cursor["ns"].as_string());
+}
+
+CursorRangeReader::~CursorRangeReader() {
+  if (cursor_id_ == 0) return;
+  bson::Builder command;
+  command.append("killCursors", cursor_ns_.collection);
+  {
+    auto cursors = command.array("cursors");
+    cursors.append(cursor_id_);
+  }
+  (void)connection_.attempt(cursor_ns_.database, command.view());  // the server would forget it in 30 minutes anyway
+}
+
+Result<DocumentBatch> CursorRangeReader::next() {
+  if (!first_taken_) {
+    first_taken_ = true;
+    return batch_from(std::move(first_), "firstBatch");
+  }
+  if (cursor_id_ == 0) {
+    DocumentBatch nothing;
+    nothing.exhausted = true;
+    return nothing;
+  }
+  bson::Builder command;
+  command.append("getMore", cursor_id_).append("collection", cursor_ns_.collection);
+  command.append("batchSize", next_batch_documents());
+  auto reply = connection_.run(cursor_ns_.database, command.view());
+  if (!reply) {
+    cursor_id_ = 0;  // dead, or out of reach
+    return fail(reply.error());
+  }
+  cursor_id_ = (*reply)["cursor"].as_document()["id"].as_int64();
+  return batch_from(std::move(*reply), "nextBatch");
+}
+
+DocumentBatch CursorRangeReader::batch_from(Reply reply, const char* field) {
+  DocumentBatch out;
+  out.read_time = reply.operation_time();
+  out.documents = reply["cursor"].as_document()[field].as_document();
+  const ArraySummary summary = summarize(out.documents);
+  out.count = summary.count;
+  out.size_bytes = summary.size_bytes;
+  if (summary.count > 0) out.last_id = summary.last["_id"];
+  out.exhausted = cursor_id_ == 0;
+  out.bytes = Reply::keep(std::move(reply));
+  documents_ += summary.count;
+  size_bytes_ += summary.size_bytes;
+  return out;
+}
+
+std::int32_t CursorRangeReader::next_batch_documents() const {
+  if (fixed_batch_documents_ > 0) return fixed_batch_documents_;
+  if (documents_ == 0) return kFirstBatchDocuments;
+  const std::int64_t mean = std::max<std::int64_t>(1, size_bytes_ / documents_);
+  return static_cast<std::int32_t>(std::clamp<std::int64_t>(kAimedBatchBytes / mean, 1, kMaxBatchDocuments));
+}
+
+}  // namespace plm::mongo

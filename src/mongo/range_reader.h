@@ -1,0 +1,44 @@
+// Reads one range of one source collection through one cursor.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "mongo/connection.h"
+#include "seams/source.h"
+
+namespace plm::mongo {
+
+// The batches are the server's replies themselves, aimed at 3 MB: the first
+// one is small, the others follow from the mean size of the documents seen.
+class CursorRangeReader final : public RangeReader {
+ public:
+  // Opens the cursor. Errors: not_found when the UUID does not exist.
+  static Result<std::unique_ptr<RangeReader>> open(Pool& pool, const SourceRead& read, const KeyBounds& bounds,
+                                                   const Source::RangeOptions& options);
+  // Ends the cursor on the server.
+  ~CursorRangeReader() override;
+  CursorRangeReader(const CursorRangeReader&) = delete;
+  CursorRangeReader& operator=(const CursorRangeReader&) = delete;
+  CursorRangeReader(CursorRangeReader&&) = delete;
+  CursorRangeReader& operator=(CursorRangeReader&&) = delete;
+
+  Result<DocumentBatch> next() override;
+
+ private:
+  CursorRangeReader(Connection connection, Reply first, std::int32_t fixed_batch_documents);
+  DocumentBatch batch_from(Reply reply, const char* field);
+  [[nodiscard]] std::int32_t next_batch_documents() const;
+
+  Connection connection_;
+  Reply first_;
+  bool first_taken_ = false;
+  std::int32_t fixed_batch_documents_ = 0;
+  std::int64_t cursor_id_ = 0;
+  Namespace cursor_ns_;
+  std::int64_t documents_ = 0;
+  std::int64_t size_bytes_ = 0;
+};
+
+}  // namespace plm::mongo

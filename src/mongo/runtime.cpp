@@ -1,0 +1,42 @@
+#include "mongo/runtime.h"
+
+#include <malloc.h>
+#include <mongoc/mongoc.h>
+
+#include <climits>
+
+#include "base/log.h"
+
+namespace plm {
+
+void tune_allocator() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+}
+
+namespace mongo {
+namespace {
+
+void forward_log(mongoc_log_level_t level, const char* domain, const char* message, void* /*user_data*/) {
+  if (level > MONGOC_LOG_LEVEL_WARNING) return;
+  log::debug("driver", {{"domain", domain}, {"message", message}});
+}
+
+struct Driver {
+  Driver() {
+    mongoc_init();
+    mongoc_log_set_handler(forward_log, nullptr);
+  }
+  ~Driver() { mongoc_cleanup(); }
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+  Driver(Driver&&) = delete;
+  Driver& operator=(Driver&&) = delete;
+};
+
+}  // namespace
+
+void ensure_runtime() { static const Driver driver; }
+
+}  // namespace mongo
+}  // namespace plm

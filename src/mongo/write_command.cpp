@@ -1,0 +1,67 @@
+#include "mongo/write_command.h"
+
+#include "model/namespace.h"
+#include "mongo/error_translation.h"
+
+namespace plm::mongo {
+namespace {
+
+bson::Document delete_command(const std::string& collection, const Uuid& uuid, const bson::Value& id) {
+  bson::Builder command;
+  command.append("delete", collection);
+  {
+    auto deletes = command.array("deletes");
+    auto statement = deletes.document();
+    {
+      auto query = statement->document("q");
+      auto equal = query->document("_id");
+      equal->append("$eq", id);
+    }
+    statement->append("limit", 1);
+  }
+  if (!uuid.is_nil()) uuid.append_to(command, "collectionUUID");
+  append_majority_write(command);
+  return command.take();
+}
+
+bson::Document insert_command(const Twin& twin, bson::View document) {
+  bson::Builder command(document.size() + 512);
+  command.append("insert", twin.ns.collection);
+  {
+    auto documents = command.array("documents");
+    documents.append(document);
+  }
+  command.append("bypassDocumentValidation", true);
+  twin.uuid.append_to(command, "collectionUUID");
+  append_majority_write(command);
+  return command.take();
+}
+
+Status run_write(Connection& connection, const std::string& database, const bson::Document& command) {
+  auto reply = connection.run(database, command.view());
+  if (!reply) return fail(reply.error());
+  return first_write_error(reply->view());
+}
+
+}  // namespace
+
+Status first_write_error(bson::View reply) {
+  const bson::Value entry = reply["writeErrors"].as_document()["0"];
+  if (!entry.is_document()) return {};
+  return fail(write_error(entry.document()));
+}
+
+Status wait_for_majority(Connection& connection) {
+  bson::Builder nobody;
+  nobody.append_null("_id");
+  return run_write(connection, std::string(kStateDatabase),
+                   delete_command("nothing", Uuid(), nobody.view()["_id"]));
+}
+
+Status erase_and_insert(Connection& connection, const Twin& twin, const bson::Value& id, bson::View document) {
+  auto erased = run_write(connection, twin.ns.database, delete_command(twin.ns.collection, twin.uuid, id));
+  if (!erased) return erased;
+  return run_write(connection, twin.ns.database, insert_command(twin, document));
+}
+
+}  // namespace plm::mongo

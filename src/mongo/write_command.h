@@ -1,0 +1,44 @@
+// The parts that all write commands share.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "bson/document.h"
+#include "model/collection.h"
+#include "mongo/connection.h"
+#include "seams/target.h"
+
+namespace plm::mongo {
+
+// The server takes commands of 16 MB and 16 KB; a document has at most 16 MB.
+// What surrounds the documents of our commands stays far below 16 KB.
+inline constexpr std::size_t kMaxDocumentBytes = 16U << 20U;
+inline constexpr int kMaxStatements = 100'000;  // maxWriteBatchSize
+
+// Bounded below the socket's time limit, so that a lagging majority is told
+// apart from a dead server.
+inline void append_majority_write(bson::Builder& command) {
+  auto concern = command.document("writeConcern");
+  concern->append("w", "majority").append("wtimeout", 20'000);
+}
+
+// Returns once everything that the server has written so far is acknowledged
+// by a majority: a write that changes nothing waits for just that.
+Status wait_for_majority(Connection& connection);
+
+// Deletes by key and inserts again: for replacements that the server refuses
+// because the stored _id is equal but not identical (collations, 66 and 13596).
+Status erase_and_insert(Connection& connection, const Twin& twin, const bson::Value& id, bson::View document);
+
+// The error of the first element of writeErrors, or nothing.
+Status first_write_error(bson::View reply);
+
+[[nodiscard]] inline OperationFailure rejected(std::size_t index, Error error) {
+  return {index, OperationFailure::Kind::rejected, std::move(error)};
+}
+[[nodiscard]] inline OperationFailure missing(std::size_t index) {
+  return {index, OperationFailure::Kind::missing, {}};
+}
+
+}  // namespace plm::mongo

@@ -1,0 +1,246 @@
+#include "simulation.h"
+
+#include <memory>
+#include <optional>
+
+#include "engine/finalizer.h"
+#include "engine/job_start.h"
+#include "engine/pipeline.h"
+#include "memory/memory_source.h"
+#include "memory/memory_state_store.h"
+#include "memory/memory_target.h"
+#include "memory/snapshot.h"
+#include "memory/workload.h"
+
+namespace plm {
+
+namespace {
+
+constexpr int kStepsToComeToRest = 60'000;
+
+// What differs from run to run.
+struct Circumstances {
+  FaultRates faults;
+  Workload::Options workload;
+  PipelineSettings pipeline;
+  double write_chance = 0;         // of a write between two steps
+  double interference_chance = 0;  // of a write inside a call of the engine
+  double crash_chance = 0;         // of a crash between two steps
+  double pause_chance = 0;
+  int busy_steps = 0;              // while the workload goes on
+};
+
+Circumstances draw(Random& random) {
+  Circumstances out;
+  if (random.chance(0.7)) {
+    out.faults = {.before = 0.02, .after = 0.02, .partly = 0.02, .reader_dies = 0.05, .stream_dies = 0.05, .crash = 0};
+    if (random.chance(0.5)) out.faults.crash = 0.002;
+  }
+  out.workload.mix.transactions = random.chance(0.5) ? 0.1 : 0;
+  out.workload.mix.structure = random.chance(0.7) ? 0.08 : 0;
+  out.workload.mix.databases = random.chance(0.3) ? 0.1 : 0;
+  out.workload.mix.capped = random.chance(0.2) ? 0.15 : 0;
+  out.workload.ids = random.between(3, 60);
+  PipelineSettings& pipeline = out.pipeline;
+  pipeline.mode = random.chance(0.25) ? ApplyMode::portable : ApplyMode::exact;
+  pipeline.copiers = static_cast<std::size_t>(random.between(1, 4));
+  pipeline.appliers = static_cast<std::size_t>(random.between(1, 4));
+  pipeline.index_builders = static_cast<std::size_t>(random.between(1, 2));
+  pipeline.range_bytes = random.between(100, 2000);
+  pipeline.apply_batch_operations = static_cast<std::size_t>(random.between(1, 40));
+  // From "every reply fills it" to "it is never full".
+  pipeline.memory_bytes = static_cast<std::size_t>(random.chance(0.5) ? random.between(4'000, 60'000) : 10'000'000);
+  if (random.chance(0.3)) {
+    pipeline.filter = *Filter::make(random.chance(0.5) ? std::vector<std::string>{"db0.*"} : std::vector<std::string>{},
+                                    random.chance(0.7) ? std::vector<std::string>{"db0.c1"} : std::vector<std::string>{"db1.*"});
+  }
+  out.write_chance = random.chance(0.5) ? 0.5 : 0.1;
+  out.interference_chance = random.chance(0.5) ? 0.1 : 0;
+  out.crash_chance = random.chance(0.6) ? 0.003 : 0;
+  out.pause_chance = random.chance(0.3) ? 0.005 : 0;
+  out.busy_steps = random.between(200, 1500);
+  return out;
+}
+
+class Simulation {
+ public:
+  explicit Simulation(std::uint64_t seed)
+      : seed_(seed),
+        random_(seed),
+        circumstances_(draw(random_)),
+        faults_(random_, circumstances_.faults),
+        source_side_({.set_name = "source", .seed = seed * 2 + 1, .keeps_events = true}),
+        target_side_({.set_name = "target", .seed = seed * 2 + 2, .keeps_events = false}),
+        source_(source_side_, faults_),
+        target_(target_side_, faults_),
+        store_(faults_),
+        workload_(source_side_, random_, circumstances_.workload) {
+    target_.set_apply_mode(circumstances_.pipeline.mode);
+    workload_.fill();
+    source_.set_interference([this] {
+      if (busy_ && random_.chance(circumstances_.interference_chance)) workload_.step();
+    });
+  }
+
+  SimulationResult run() {
+    while (!finished_ && result_.failure.empty()) {
+      ++result_.lives;
+      if (result_.lives > 200) faults_.switch_off();
+      try {
+        live();
+      } catch (const SimulatedCrash&) {
+        pipeline_.reset();
+      }
+    }
+    return result_;
+  }
+
+ private:
+  // One process, from its start to a crash or the end of the job.
+  void live() {
+    pipeline_.reset();
+    begin();
+    if (!result_.failure.empty()) return;
+    while (busy_) {
+      if (result_.steps > static_cast<std::uint64_t>(circumstances_.busy_steps)) busy_ = false;
+      if (random_.chance(circumstances_.write_chance)) workload_.step();
+      if (random_.chance(circumstances_.crash_chance)) throw SimulatedCrash();
+      if (random_.chance(circumstances_.pause_chance)) pause_or_resume();
+      if (!step_any_role()) return;
+    }
+    come_to_rest();
+  }
+
+  void begin() {
+    while (result_.failure.empty()) {
+      auto restored = restore_job(source_, target_, store_);
+      if (restored && *restored) return make_pipeline(*std::move(*restored));
+      if (restored) {
+        std::vector<std::string> warnings;
+        auto begun = begin_job(source_, store_, circumstances_.pipeline.filter, warnings);
+        if (begun) return make_pipeline(*std::move(begun));
+        note(begun.error());
+      } else {
+        note(restored.error());
+      }
+    }
+  }
+
+  void make_pipeline(SavedJob job) {
+    pipeline_ = std::make_unique<Pipeline>(Pipeline::Seams{source_, target_, store_, clock_}, circumstances_.pipeline,
+                                           std::move(job), seed_ + result_.lives);
+    roles_ = pipeline_->roles();
+    paused_ = false;
+  }
+
+  bool step_any_role() {
+    ++result_.steps;
+    clock_.advance(Millis(random_.between(0, 20)));
+    auto step = roles_[random_.below(roles_.size())]->step();
+    if (!step) fail_with("a role failed: " + step.error().message);
+    return step.has_value();
+  }
+
+  void pause_or_resume() {
+    paused_ = !paused_;
+    if (paused_) {
+      pipeline_->router().pause();
+    } else {
+      pipeline_->router().resume();
+    }
+  }
+
+  // The workload is over: everything has to arrive, whatever went wrong before.
+  void come_to_rest() {
+    if (random_.chance(0.5)) faults_.switch_off();
+    pipeline_->router().resume();
+    ClusterTime end = source_side_.append_note();
+    pipeline_->router().stop_at(end);
+    for (int i = 0; i < kStepsToComeToRest; ++i) {
+      if (i == kStepsToComeToRest / 2) faults_.switch_off();
+      if (!step_any_role()) return;
+      const RouterView view = pipeline_->router().view();
+      if (!view.reached_limit || view.indexes_unfinished > 0) continue;
+      if (pipeline_->progress().read_ahead.get() > end) {
+        end = source_side_.append_note();
+        pipeline_->router().stop_at(end);
+        continue;
+      }
+      return finish();
+    }
+    fail_with("did not come to rest");
+  }
+
+  void finish() {
+    result_.events = static_cast<std::uint64_t>(pipeline_->progress().events_read.load());
+    faults_.switch_off();
+    if (pipeline_->progress().parked != 0) return fail_with("documents are parked: " + pipeline_->progress().parked_sample().front());
+    compare({.options = false, .indexes = false}, "before finalize");
+    if (!target_.strict_parts_seen().empty()) fail_with("invariant I7: " + *target_.strict_parts_seen().begin());
+    if (!result_.failure.empty()) return;
+    auto listing = list_source(source_, circumstances_.pipeline.filter);
+    if (!listing) return fail_with(listing.error().message);
+    FinalReport report;
+    Catalog catalog = std::move(pipeline_->router().catalog());
+    adopt_final_listing(*listing, catalog, report.differences);
+    Progress progress;
+    auto finalizer = std::make_unique<Finalizer>(source_, target_, clock_, progress, catalog, report, seed_);
+    faults_.switch_on();
+    for (int i = 0; i < kStepsToComeToRest && !finalizer->done(); ++i) {
+      if (i == kStepsToComeToRest / 2) faults_.switch_off();
+      clock_.advance(Millis(100));
+      try {
+        if (auto step = finalizer->step(); !step) return fail_with("finalize failed: " + step.error().message);
+      } catch (const SimulatedCrash&) {  // the catalog at F is saved by then; the next process begins anew
+        finalizer = std::make_unique<Finalizer>(source_, target_, clock_, progress, catalog, report, seed_);
+      }
+    }
+    faults_.switch_off();
+    if (!finalizer->done()) return fail_with("finalize did not end");
+    const FinalReport& final_report = finalizer->report();
+    if (!final_report.differences.empty()) fail_with("finalize reports: " + final_report.differences.front());
+    if (!final_report.failed_indexes.empty()) {
+      fail_with("finalize reports an index that failed: " + final_report.failed_indexes.front().reason);
+    }
+    compare({.options = true, .indexes = true}, "after finalize");
+    finished_ = true;
+  }
+
+  void compare(const SnapshotAspects& aspects, const std::string& when) {
+    const Filter& filter = circumstances_.pipeline.filter;
+    const std::string difference =
+        first_difference(take_snapshot(source_side_, filter), take_snapshot(target_side_, filter), aspects);
+    if (!difference.empty()) fail_with(when + ": " + difference);
+  }
+
+  void note(const Error& error) {
+    if (!retryable(error)) fail_with("the job could not begin: " + error.message);
+  }
+  void fail_with(const std::string& failure) {
+    if (result_.failure.empty()) result_.failure = failure;
+  }
+
+  std::uint64_t seed_;
+  Random random_;
+  Circumstances circumstances_;
+  FaultPlan faults_;
+  MemoryDeployment source_side_;
+  MemoryDeployment target_side_;
+  MemorySource source_;
+  MemoryTarget target_;
+  MemoryStateStore store_;
+  Workload workload_;
+  ManualClock clock_;
+  std::unique_ptr<Pipeline> pipeline_;
+  std::vector<Role*> roles_;
+  bool busy_ = true;
+  bool paused_ = false;
+  bool finished_ = false;
+  SimulationResult result_;
+};
+
+}  // namespace
+
+SimulationResult simulate(std::uint64_t seed) { return Simulation(seed).run(); }
+
+}  // namespace plm

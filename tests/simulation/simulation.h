@@ -1,0 +1,21 @@
+// One simulated migration, drawn from a seed: a workload writes to a source in
+// memory while the engine's roles are stepped in a random order; calls fail,
+// replies get lost, the process crashes and starts again. At the end both sides
+// must hold the same.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace plm {
+
+struct SimulationResult {
+  std::string failure;  // empty: both sides were the same
+  std::uint64_t steps = 0;
+  std::uint64_t lives = 0;   // processes that worked on the job
+  std::uint64_t events = 0;  // of the source's oplog that were read
+};
+
+[[nodiscard]] SimulationResult simulate(std::uint64_t seed);
+
+}  // namespace plm
