@@ -202,7 +202,7 @@ std::weak_ordering compare_contents(Class kind, const Value& left, const Value& 
     case Class::binary:
       return compare_binaries(left, right);
     case Class::object_id:
-      return compare_bytes(left.payload().data(), right.payload().data(), left.payload().size());
+      return compare_bytes(left.payload().data(), right.payload().data(), 12);
     case Class::boolean:
       return left.boolean() <=> right.boolean();
     case Class::date:

@@ -60,12 +60,12 @@ Result<Step> Applier::step() {
 
 Status Applier::apply(std::span<Operation> batch) {
   reread_what_is_parked(batch);
-  const CoalescedBatch work = coalesce(batch);
+  CoalescedBatch work = coalesce(batch);
   std::vector<Reread> first;
   for (const Operation* operation : work.rereads) first.push_back({operation, {}});
   if (auto status = reread(std::move(first)); !status) return status;
   std::vector<Reread> again;
-  if (auto status = insert(work.inserts, again); !status) return status;
+  if (auto status = insert(std::move(work.inserts), again); !status) return status;
   if (auto status = apply_in_order(work.ordered, again); !status) return status;
   return reread(std::move(again));
 }
@@ -79,22 +79,21 @@ void Applier::reread_what_is_parked(std::span<Operation> batch) {
 
 // ---- Inserts -------------------------------------------------------------------
 
-Status Applier::insert(const std::vector<const Operation*>& inserts, std::vector<Reread>& again) {
-  // By collection; the order between documents does not matter.
-  std::unordered_map<const Twin*, std::vector<const Operation*>> by_twin;
-  for (const Operation* operation : inserts) by_twin[&operation->collection->twin].push_back(operation);
-  for (const auto& [twin, operations] : by_twin) {
-    std::size_t begin = 0;
-    while (begin < operations.size()) {
-      std::size_t end = begin;
-      std::size_t bytes = 0;
-      while (end < operations.size() && end - begin < kInsertDocuments &&
-             (end == begin || bytes + operations[end]->body.size() <= kInsertBytes)) {
-        bytes += operations[end++]->body.size();
-      }
-      if (auto status = insert_into(*twin, std::span(operations).subspan(begin, end - begin), again); !status) return status;
-      begin = end;
+Status Applier::insert(std::vector<const Operation*> inserts, std::vector<Reread>& again) {
+  // One command for a collection; the order between documents does not matter.
+  const auto collection_of = [](const Operation* operation) -> const Uuid& { return operation->collection->source_uuid; };
+  std::ranges::stable_sort(inserts, {}, collection_of);
+  std::size_t begin = 0;
+  while (begin < inserts.size()) {
+    std::size_t end = begin;
+    std::size_t bytes = 0;
+    while (end < inserts.size() && end - begin < kInsertDocuments && collection_of(inserts[end]) == collection_of(inserts[begin]) &&
+           (end == begin || bytes + inserts[end]->body.size() <= kInsertBytes)) {
+      bytes += inserts[end++]->body.size();
     }
+    const Twin& twin = inserts[begin]->collection->twin;
+    if (auto status = insert_into(twin, std::span(inserts).subspan(begin, end - begin), again); !status) return status;
+    begin = end;
   }
   return {};
 }

@@ -58,7 +58,7 @@ class Applier final : public Role {
 
   Status apply(std::span<Operation> batch);
   void reread_what_is_parked(std::span<Operation> batch);
-  Status insert(const std::vector<const Operation*>& inserts, std::vector<Reread>& again);
+  Status insert(std::vector<const Operation*> inserts, std::vector<Reread>& again);
   Status insert_into(const Twin& twin, std::span<const Operation* const> inserts, std::vector<Reread>& again);
   Status apply_in_order(const std::vector<const Operation*>& ordered, std::vector<Reread>& again);
   Status reread(std::vector<Reread> rereads);

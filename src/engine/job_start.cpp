@@ -7,6 +7,21 @@
 
 namespace plm {
 
+namespace {
+
+// What an attempt that did not come to its end may have left.
+Result<std::vector<StoreChange>> removals(StateStore& store) {
+  std::vector<StoreChange> out;
+  for (const std::string set : {"collections", "ranges", "parked"}) {
+    auto left = store.load(set);
+    if (!left) return fail(std::move(left.error()));
+    for (const bson::Document& document : *left) out.push_back({set, bson::OwnedValue(document["_id"]), std::nullopt});
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filter, std::vector<std::string>& warnings) {
   auto start = source.append_note("plm begins to replicate");
   if (!start) return fail(start.error().within("fixing the start"));
@@ -34,8 +49,10 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
     collection.spec = std::move(spec);
     out.catalog.add(std::move(collection));
   }
-  const std::vector<StoreChange> changes = changes_to_save(out.catalog, out.catalog.take_changes(), out.position);
-  if (auto saved = store.save(changes); !saved) return fail(saved.error().within("saving the job"));
+  auto changes = removals(store);
+  if (!changes) return fail(std::move(changes.error()));
+  std::ranges::move(changes_to_save(out.catalog, out.catalog.take_changes(), out.position), std::back_inserter(*changes));
+  if (auto saved = store.save(*changes); !saved) return fail(saved.error().within("saving the job"));
   return out;
 }
 

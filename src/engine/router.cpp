@@ -589,6 +589,10 @@ Result<bool> Router::create_startup_views() {
 
 void Router::apply_to_catalog(PendingChange& pending) {
   const SchemaChange& change = pending.change;
+  log::info("change of the source's collections", {{"change", name_of(change.kind)},
+                                                   {"namespace", change.ns.text()},
+                                                   {"collection", change.collection.text()},
+                                                   {"clusterTime", pending.time.text()}});
   if (change.replaced) catalog_.remove(*change.replaced);
   switch (change.kind) {
     case SchemaChange::Kind::none:

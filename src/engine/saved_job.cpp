@@ -188,8 +188,7 @@ bson::Document to_document(const Uuid& uuid, std::size_t index, const Range& ran
   if (range.bounds.min) out.append("min", range.bounds.min.value());
   if (range.bounds.max) out.append("max", range.bounds.max.value());
   // Anything between pending and copied is to be copied again after a restart (I4).
-  const bool copied = range.state == RangeState::copied;
-  out.append("state", copied ? "copied" : "pending").append("touched", range.touched || range.state != RangeState::pending);
+  out.append("state", range.state == RangeState::copied ? "copied" : "pending");
   return out.take();
 }
 
@@ -200,7 +199,8 @@ Result<SavedRange> range_from(bson::View document) {
   out.collection = Uuid(id["u"]);
   out.index = static_cast<std::size_t>(id["n"].as_int64());
   out.range.bounds = {bson::OwnedValue(document["min"]), bson::OwnedValue(document["max"])};
-  out.range.touched = document["touched"].as_bool();
+  // The process before may have begun to copy it behind its last save.
+  out.range.touched = true;
   const std::string_view state = document["state"].as_string();
   if (out.collection.is_nil() || (state != "copied" && state != "pending")) return fail(torn(document, "a range that makes no sense"));
   out.range.state = state == "copied" ? RangeState::copied : RangeState::pending;

@@ -110,6 +110,37 @@ SchemaChange change_indexes(const ChangeEvent& event, Catalog& catalog, SchemaCh
 
 }  // namespace
 
+std::string_view name_of(SchemaChange::Kind kind) {
+  switch (kind) {
+    case SchemaChange::Kind::none:
+      return "none";
+    case SchemaChange::Kind::create:
+      return "create";
+    case SchemaChange::Kind::copy:
+      return "copy";
+    case SchemaChange::Kind::drop:
+      return "drop";
+    case SchemaChange::Kind::rename:
+      return "rename";
+    case SchemaChange::Kind::modify:
+      return "modify";
+    case SchemaChange::Kind::create_indexes:
+      return "create indexes";
+    case SchemaChange::Kind::drop_indexes:
+      return "drop indexes";
+    case SchemaChange::Kind::create_view:
+      return "create view";
+    case SchemaChange::Kind::modify_view:
+      return "modify view";
+    case SchemaChange::Kind::drop_view:
+      return "drop view";
+    case SchemaChange::Kind::drop_views:
+      return "drop the views of a database";
+  }
+  CHECK(!"unknown change");
+  return {};
+}
+
 SchemaChange plan_schema_change(const ChangeEvent& event, Catalog& catalog, const Filter& filter) {
   switch (event.kind) {
     case EventKind::create:
@@ -162,7 +193,15 @@ bson::Document with_field(bson::View document, std::string_view key, const bson:
   return out.take();
 }
 
-bool is_off(const bson::Value& value) { return value.as_string() == "off" || (value.type() == BSON_TYPE_BOOL && !value.boolean()); }
+// An index flag that is false is not in the specification.
+bson::Value unless_false(const bson::Value& value) {
+  return value.type() == BSON_TYPE_BOOL && !value.boolean() ? bson::Value() : value;
+}
+
+// Only of expireAfterSeconds does "off" mean "none"; a validationLevel is called so.
+bson::Value unless_off(std::string_view option, const bson::Value& value) {
+  return option == "expireAfterSeconds" && value.as_string() == "off" ? bson::Value() : value;
+}
 
 void modify_index(bson::View change, Collection& collection) {
   const auto task = std::ranges::find_if(collection.indexes, [&](const IndexTask& candidate) {
@@ -172,8 +211,7 @@ void modify_index(bson::View change, Collection& collection) {
   if (task == collection.indexes.end()) return;
   for (const bson::Element& field : change) {
     if (field.key == "name" || field.key == "keyPattern") continue;
-    // A flag that is off is not in the specification.
-    task->spec.spec = with_field(task->spec.spec.view(), field.key, is_off(field.value) ? bson::Value() : field.value);
+    task->spec.spec = with_field(task->spec.spec.view(), field.key, unless_false(field.value));
     // Unique at last: the preparation is over.
     if (field.key == "unique") task->spec.spec = with_field(task->spec.spec.view(), "prepareUnique", {});
   }
@@ -200,7 +238,7 @@ void apply_modification(bson::View modification, Collection& collection) {
       holder.append("v", merged);
       options = with_field(options.view(), "timeseries", holder.view()["v"]);
     } else {
-      options = with_field(options.view(), option_named(field.key), is_off(field.value) ? bson::Value() : field.value);
+      options = with_field(options.view(), option_named(field.key), unless_off(field.key, field.value));
     }
   }
 }

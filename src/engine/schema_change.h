@@ -46,6 +46,8 @@ struct SchemaChange {
   }
 };
 
+[[nodiscard]] std::string_view name_of(SchemaChange::Kind kind);  // "drop indexes", for the log
+
 [[nodiscard]] SchemaChange plan_schema_change(const ChangeEvent& event, Catalog& catalog, const Filter& filter);
 
 // A collection's options and indexes after a collMod. Fields that concern an

@@ -13,6 +13,7 @@ namespace plm {
 namespace {
 
 constexpr int kInvalidOptions = 72;
+constexpr int kCannotIndexParallelArrays = 171;
 constexpr int kCannotConvertIndexToUnique = 359;
 
 tl::unexpected<Error> no_collection(const Namespace& ns) {
@@ -70,9 +71,9 @@ bool same_value(const bson::Value& left, const bson::Value& right) {
 }
 
 bool same_keys(const IndexSpec& index, bson::View left, bson::View right) {
-  return std::ranges::all_of(std::ranges::subrange(index.keys().begin(), std::default_sentinel), [&](const auto& field) {
-    return same_value(at_path(left, field.key), at_path(right, field.key));
-  });
+  return std::ranges::all_of(
+      std::ranges::subrange(index.keys().begin(), std::default_sentinel),
+      [&](const auto& field) { return same_value(at_path(left, field.key), at_path(right, field.key)); });
 }
 
 bool is_indexed(const IndexSpec& index, bson::View document) {
@@ -87,9 +88,23 @@ tl::unexpected<Error> duplicate(const IndexSpec& index) {
   return fail(server_error(server_code::duplicate_key, "E11000 duplicate key error, index: " + index.name()));
 }
 
-// Status of a whole collection under an index that rejects duplicates.
-Status check_duplicates(const MemoryCollection& collection, const IndexSpec& index) {
+bool has_parallel_arrays(const IndexSpec& index, bson::View document) {
+  int arrays = 0;
+  for (const bson::Element& field : index.keys()) arrays += at_path(document, field.key).is_array() ? 1 : 0;
+  return arrays > 1;
+}
+
+tl::unexpected<Error> parallel_arrays(const IndexSpec& index) {
+  return fail(server_error(kCannotIndexParallelArrays, "cannot index parallel arrays, index: " + index.name()));
+}
+
+// Whether an index can be built over a whole collection.
+Status check_build(const MemoryCollection& collection, const IndexSpec& index) {
   const auto& documents = collection.documents;
+  for (const auto& [id, stored] : documents) {
+    if (has_parallel_arrays(index, stored.document->view())) return parallel_arrays(index);
+  }
+  if (!rejects_duplicates(index)) return {};
   for (auto left = documents.begin(); left != documents.end(); ++left) {
     const bson::View left_view = left->second.document->view();
     if (!is_indexed(index, left_view)) continue;
@@ -131,7 +146,8 @@ Status check_conflicts(const MemoryCollection& collection, const IndexSpec& want
 }  // namespace
 
 bool IdLess::operator()(const bson::Value& left, const bson::Value& right) const {
-  if (folds_case && left.is_string() && right.is_string()) return lower_case(left.string()) < lower_case(right.string());
+  if (folds_case && left.is_string() && right.is_string())
+    return lower_case(left.string()) < lower_case(right.string());
   return bson::compare(left, right) < 0;
 }
 
@@ -196,13 +212,16 @@ Status MemoryDeployment::erase(const Namespace& ns, const bson::Value& id) {
 }
 
 Status MemoryDeployment::put(MemoryCollection& collection, bson::View document) {
-  if (Status unique = check_unique(collection, document); !unique) return unique;
+  if (Status allowed = check_indexes(collection, document); !allowed) return allowed;
   const bson::Value id = document["_id"];
   CHECK(id.exists());
   const bool exists = collection.documents.contains(id);
   store(collection, id, std::make_shared<const bson::Document>(document));
-  oplog_.add_write({.type = exists ? "replace" : "insert", .ns = collection.ns, .uuid = collection.uuid, .id = id,
-              .full_document = document});
+  oplog_.add_write({.type = exists ? "replace" : "insert",
+                    .ns = collection.ns,
+                    .uuid = collection.uuid,
+                    .id = id,
+                    .full_document = document});
   if (!exists) evict(collection);
   return {};
 }
@@ -215,7 +234,7 @@ Status MemoryDeployment::change(MemoryCollection& collection, const bson::Value&
   if (!same_value((*changed)["_id"], (*old)["_id"])) {
     return fail(server_error(server_code::id_mismatch_on_replace, "in Collection::updateDocument _id mismatch"));
   }
-  if (Status unique = check_unique(collection, changed->view()); !unique) return unique;
+  if (Status allowed = check_indexes(collection, changed->view()); !allowed) return allowed;
   oplog_.add_write({.type = "update", .ns = collection.ns, .uuid = collection.uuid, .id = (*old)["_id"], .diff = diff});
   store(collection, (*old)["_id"], std::make_shared<const bson::Document>(*std::move(changed)));
   return {};
@@ -254,10 +273,11 @@ void MemoryDeployment::evict(MemoryCollection& collection) {
   }
 }
 
-Status MemoryDeployment::check_unique(const MemoryCollection& collection, bson::View document) const {
+Status MemoryDeployment::check_indexes(const MemoryCollection& collection, bson::View document) const {
   const IdLess& less = collection.documents.key_comp();
   const bson::Value id = document["_id"];
   for (const IndexSpec& index : collection.indexes) {
+    if (has_parallel_arrays(index, document)) return parallel_arrays(index);
     if (!rejects_duplicates(index) || !is_indexed(index, document)) continue;
     for (const auto& [other_id, other] : collection.documents) {
       const bool itself = !less(other_id, id) && !less(id, other_id);
@@ -301,7 +321,10 @@ Result<Uuid> MemoryDeployment::create(const Namespace& ns, bson::View options) {
   if (!collection.is_view() && !options["clusteredIndex"]) {
     auto id_index = description.document("idIndex");
     id_index->append("v", std::int32_t{2});
-    { auto key = id_index->document("key"); key->append("_id", std::int32_t{1}); }
+    {
+      auto key = id_index->document("key");
+      key->append("_id", std::int32_t{1});
+    }
     id_index->append("name", "_id_");
     if (const bson::Value collation = options["collation"]) id_index->append("collation", collation);
   }
@@ -333,7 +356,8 @@ Status MemoryDeployment::rename(const Namespace& from, const Namespace& to, bool
     occupant->uuid.append_to(description, "dropTarget");
     remove_collection(to);
   }
-  oplog_.add_ddl({.type = "rename", .ns = from, .uuid = collection->uuid, .description = description.view(), .to = &to});
+  oplog_.add_ddl(
+      {.type = "rename", .ns = from, .uuid = collection->uuid, .description = description.view(), .to = &to});
   auto node = collections_.extract(from);
   node.key() = to;
   collections_.insert(std::move(node));
@@ -359,11 +383,10 @@ Status MemoryDeployment::create_indexes(const Namespace& ns, const std::vector<I
   if (collection == nullptr) return no_collection(ns);
   std::vector<IndexSpec> added;
   for (const IndexSpec& index : indexes) {
-    if (std::ranges::any_of(collection->indexes, [&](const IndexSpec& old) { return same_index(old, index); })) continue;
+    if (std::ranges::any_of(collection->indexes, [&](const IndexSpec& old) { return same_index(old, index); }))
+      continue;
     if (Status conflict = check_conflicts(*collection, index); !conflict) return conflict;
-    if (rejects_duplicates(index)) {
-      if (Status duplicates = check_duplicates(*collection, index); !duplicates) return duplicates;
-    }
+    if (Status built = check_build(*collection, index); !built) return built;
     added.push_back(index);
   }
   if (added.empty()) return {};
@@ -421,9 +444,11 @@ Status MemoryDeployment::modify(const Namespace& ns, bson::View change) {
 
 Status MemoryDeployment::modify_index(MemoryCollection& collection, bson::View change) {
   const auto found = std::ranges::find_if(collection.indexes, [&](const IndexSpec& index) {
-    return change["name"] ? index.name() == change["name"].as_string() : index.keys() == change["keyPattern"].as_document();
+    return change["name"] ? index.name() == change["name"].as_string()
+                          : index.keys() == change["keyPattern"].as_document();
   });
-  if (found == collection.indexes.end()) return fail(server_error(server_code::index_not_found, "cannot find the index"));
+  if (found == collection.indexes.end())
+    return fail(server_error(server_code::index_not_found, "cannot find the index"));
   bson::Document spec = found->spec;
   for (const bson::Element& field : change) {
     if (field.key == "name" || field.key == "keyPattern") continue;
@@ -435,7 +460,7 @@ Status MemoryDeployment::modify_index(MemoryCollection& collection, bson::View c
     if (!found->is_prepare_unique()) {
       return fail(server_error(kInvalidOptions, "Cannot make index unique with 'prepareUnique=false'"));
     }
-    if (!check_duplicates(collection, changed)) {
+    if (!check_build(collection, changed)) {
       return fail(server_error(kCannotConvertIndexToUnique, "Cannot convert the index to unique"));
     }
     changed.spec = without(changed.spec.view(), "prepareUnique");

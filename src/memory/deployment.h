@@ -4,7 +4,8 @@
 // MemoryTarget. Everything is committed by a majority at once. One thread.
 //
 // Modelled as the server does it: identity by UUID, server error codes, capped
-// collections, unique indexes on paths without arrays. Of collations only this:
+// collections; of indexes that they refuse duplicates (unique ones, on paths
+// without arrays) and documents with arrays in two of their fields (171). Of collations only this:
 // those of strength 1 and 2 take strings for the same _id that differ in the
 // case of ASCII letters. Not modelled: time-series collections, validators.
 #pragma once
@@ -54,7 +55,7 @@ struct MemoryCollection {
   bson::Document options;          // as listCollections gives them
   std::vector<IndexSpec> indexes;  // without _id_
   MemoryDocuments documents;
-  std::int64_t size_bytes = 0;     // of the documents
+  std::int64_t size_bytes = 0;  // of the documents
 
   [[nodiscard]] bool is_view() const { return uuid.is_nil(); }
   [[nodiscard]] bool is_temporary() const { return options["temp"].as_bool(); }
@@ -129,7 +130,9 @@ class MemoryDeployment {
   // Whether it existed.
   bool remove(MemoryCollection& collection, const bson::Value& id);
 
-  [[nodiscard]] const std::map<Namespace, std::unique_ptr<MemoryCollection>>& collections() const { return collections_; }
+  [[nodiscard]] const std::map<Namespace, std::unique_ptr<MemoryCollection>>& collections() const {
+    return collections_;
+  }
   [[nodiscard]] const MemoryOplog& oplog() const { return oplog_; }
   [[nodiscard]] ClusterTime now() const { return oplog_.newest(); }
   [[nodiscard]] const Options& options() const { return options_; }
@@ -141,7 +144,7 @@ class MemoryDeployment {
   Status rename_across(MemoryCollection& from, const Namespace& to, bool drop_target);
   void store(MemoryCollection& collection, const bson::Value& id, DocumentPtr document);
   void evict(MemoryCollection& collection);
-  Status check_unique(const MemoryCollection& collection, bson::View document) const;
+  Status check_indexes(const MemoryCollection& collection, bson::View document) const;
   Status modify_index(MemoryCollection& collection, bson::View change);
 
   Options options_;

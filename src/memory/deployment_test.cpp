@@ -23,7 +23,8 @@ class Deployment : public testing::Test {
     for (const OplogEvent* event = at_.oplog().after(from); event != nullptr; event = at_.oplog().after(event->place)) {
       bson::Builder shown;
       for (const bson::Element& field : event->event.view()) {
-        if (field.key == "_id" || field.key == "wallTime" || field.key == "clusterTime" || field.key == "lsid") continue;
+        if (field.key == "_id" || field.key == "wallTime" || field.key == "clusterTime" || field.key == "lsid")
+          continue;
         if (field.key == "collectionUUID") {
           shown.append("collectionUUID", "?");
         } else {
@@ -59,16 +60,16 @@ TEST_F(Deployment, ShowsWritesAsAServerShowsThem) {
   ASSERT_TRUE(at_.update(kNs, id(R"({"v": 1})"), json(R"({"u": {"a": 2}})").view()));
   ASSERT_TRUE(at_.replace(kNs, json(R"({"_id": 1})").view()));
   ASSERT_TRUE(at_.erase(kNs, id(R"({"v": 1})")));
-  EXPECT_EQ(events(), (Strings{
-      same(R"({"operationType": "create", "collectionUUID": "?", "ns": {"db": "db", "coll": "c"},
+  EXPECT_EQ(events(),
+            (Strings{same(R"({"operationType": "create", "collectionUUID": "?", "ns": {"db": "db", "coll": "c"},
                "operationDescription": {"idIndex": {"v": 2, "key": {"_id": 1}, "name": "_id_"}}})"),
-      same(R"({"operationType": "insert", "collectionUUID": "?", "fullDocument": {"_id": 1, "a": 1},
+                     same(R"({"operationType": "insert", "collectionUUID": "?", "fullDocument": {"_id": 1, "a": 1},
                "ns": {"db": "db", "coll": "c"}, "documentKey": {"_id": 1}})"),
-      same(R"({"operationType": "update", "collectionUUID": "?", "ns": {"db": "db", "coll": "c"},
+                     same(R"({"operationType": "update", "collectionUUID": "?", "ns": {"db": "db", "coll": "c"},
                "documentKey": {"_id": 1}, "rawUpdateDescription": {"$v": 2, "diff": {"u": {"a": 2}}}})"),
-      same(R"({"operationType": "replace", "collectionUUID": "?", "fullDocument": {"_id": 1},
+                     same(R"({"operationType": "replace", "collectionUUID": "?", "fullDocument": {"_id": 1},
                "ns": {"db": "db", "coll": "c"}, "documentKey": {"_id": 1}})"),
-      same(R"({"operationType": "delete", "collectionUUID": "?", "ns": {"db": "db", "coll": "c"},
+                     same(R"({"operationType": "delete", "collectionUUID": "?", "ns": {"db": "db", "coll": "c"},
                "documentKey": {"_id": 1}})")}));
 }
 
@@ -92,10 +93,14 @@ TEST_F(Deployment, GivesViewsNoIdentity) {
   ASSERT_TRUE(at_.create({"db", "v"}, json(R"({"viewOn": "c", "pipeline": []})").view()));
   ASSERT_TRUE(at_.modify({"db", "v"}, json(R"({"viewOn": "d", "pipeline": []})").view()));
   ASSERT_TRUE(at_.drop({"db", "v"}));
-  EXPECT_EQ(events(), (Strings{
-      same(R"({"operationType": "create", "ns": {"db": "db", "coll": "v"}, "operationDescription": {"viewOn": "c", "pipeline": []}})"),
-      same(R"({"operationType": "modify", "ns": {"db": "db", "coll": "v"}, "operationDescription": {"viewOn": "d", "pipeline": []}})"),
-      same(R"({"operationType": "drop", "ns": {"db": "db", "coll": "v"}})")}));
+  EXPECT_EQ(
+      events(),
+      (Strings{
+          same(
+              R"({"operationType": "create", "ns": {"db": "db", "coll": "v"}, "operationDescription": {"viewOn": "c", "pipeline": []}})"),
+          same(
+              R"({"operationType": "modify", "ns": {"db": "db", "coll": "v"}, "operationDescription": {"viewOn": "d", "pipeline": []}})"),
+          same(R"({"operationType": "drop", "ns": {"db": "db", "coll": "v"}})")}));
 }
 
 TEST_F(Deployment, DropsTheCollectionsOfADatabaseOneByOneAndItsViewsSilently) {
@@ -115,13 +120,13 @@ TEST_F(Deployment, ShowsIndexesOfOneCommandTogetherAndTheirDropsOneByOne) {
   ASSERT_TRUE(at_.create_indexes(kNs, {{json(R"({"v": 2, "key": {"a": 1}, "name": "a_1"})")},
                                        {json(R"({"v": 2, "key": {"b": 1}, "name": "b_1"})")}}));
   ASSERT_TRUE(at_.drop_index(kNs, "*"));
-  EXPECT_EQ(events(before), (Strings{
-      same(R"({"operationType": "createIndexes", "collectionUUID": "?", "ns": {"db": "db", "coll": "c"},
+  EXPECT_EQ(events(before),
+            (Strings{same(R"({"operationType": "createIndexes", "collectionUUID": "?", "ns": {"db": "db", "coll": "c"},
                "operationDescription": {"indexes": [{"v": 2, "key": {"a": 1}, "name": "a_1"},
                                                     {"v": 2, "key": {"b": 1}, "name": "b_1"}]}})"),
-      same(R"({"operationType": "dropIndexes", "collectionUUID": "?", "ns": {"db": "db", "coll": "c"},
+                     same(R"({"operationType": "dropIndexes", "collectionUUID": "?", "ns": {"db": "db", "coll": "c"},
                "operationDescription": {"indexes": [{"v": 2, "key": {"a": 1}, "name": "a_1"}]}})"),
-      same(R"({"operationType": "dropIndexes", "collectionUUID": "?", "ns": {"db": "db", "coll": "c"},
+                     same(R"({"operationType": "dropIndexes", "collectionUUID": "?", "ns": {"db": "db", "coll": "c"},
                "operationDescription": {"indexes": [{"v": 2, "key": {"b": 1}, "name": "b_1"}]}})")}));
 }
 
@@ -201,7 +206,8 @@ TEST_F(Deployment, RefusesDuplicatesInUniqueIndexes) {
   EXPECT_EQ(at_.create_indexes(kNs, {unique}).error().server_code, server_code::duplicate_key);
   ASSERT_TRUE(at_.update(kNs, id(R"({"v": 2})"), json(R"({"sa": {"u": {"b": 2}}})").view()));
   ASSERT_TRUE(at_.create_indexes(kNs, {unique}));
-  EXPECT_EQ(at_.insert(kNs, json(R"({"_id": 3, "a": {"b": 2}})").view()).error().server_code, server_code::duplicate_key);
+  EXPECT_EQ(at_.insert(kNs, json(R"({"_id": 3, "a": {"b": 2}})").view()).error().server_code,
+            server_code::duplicate_key);
   EXPECT_EQ(at_.update(kNs, id(R"({"v": 2})"), json(R"({"sa": {"u": {"b": 1}}})").view()).error().server_code,
             server_code::duplicate_key);
   insert(R"({"_id": 4})");
@@ -212,9 +218,21 @@ TEST_F(Deployment, RefusesDuplicatesInUniqueIndexes) {
 TEST_F(Deployment, LetsSparseUniqueIndexesLeaveDocumentsOut) {
   insert(R"({"_id": 1})");
   insert(R"({"_id": 2})");
-  EXPECT_TRUE(at_.create_indexes(
-      kNs, {{json(R"({"v": 2, "unique": true, "sparse": true, "key": {"a": 1}, "name": "u"})")}}));
+  EXPECT_TRUE(
+      at_.create_indexes(kNs, {{json(R"({"v": 2, "unique": true, "sparse": true, "key": {"a": 1}, "name": "u"})")}}));
   EXPECT_TRUE(at_.insert(kNs, json(R"({"_id": 3})").view()));
+}
+
+TEST_F(Deployment, RefusesArraysInTwoFieldsOfAnIndex) {
+  constexpr int parallel_arrays = 171;
+  const IndexSpec both{json(R"({"v": 2, "key": {"a": 1, "b": 1}, "name": "both"})")};
+  insert(R"({"_id": 1, "a": [1], "b": [1]})");
+  EXPECT_EQ(at_.create_indexes(kNs, {both}).error().server_code, parallel_arrays);
+  ASSERT_TRUE(at_.replace(kNs, json(R"({"_id": 1, "a": [1]})").view()));
+  ASSERT_TRUE(at_.create_indexes(kNs, {both}));
+  EXPECT_EQ(at_.update(kNs, id(R"({"v": 1})"), json(R"({"i": {"b": [1]}})").view()).error().server_code,
+            parallel_arrays);
+  insert(R"({"_id": 2, "b": [1]})");
 }
 
 TEST_F(Deployment, TellsConflictsOfIndexesApart) {
@@ -252,7 +270,8 @@ TEST_F(Deployment, ModifiesOptions) {
   ASSERT_TRUE(at_.create(kNs, json(R"({"capped": true, "size": 4096, "expireAfterSeconds": 5})").view()));
   ASSERT_TRUE(at_.modify(kNs, json(R"({"cappedSize": 512, "cappedMax": 3})").view()));
   ASSERT_TRUE(at_.modify(kNs, json(R"({"expireAfterSeconds": "off", "validationLevel": "off"})").view()));
-  EXPECT_EQ(at_.find(kNs)->options.view().json(), same(R"({"capped": true, "size": 512, "max": 3, "validationLevel": "off"})"));
+  EXPECT_EQ(at_.find(kNs)->options.view().json(),
+            same(R"({"capped": true, "size": 512, "max": 3, "validationLevel": "off"})"));
 }
 
 TEST(OplogPlace, IsItsToken) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@ namespace plm {
 
 namespace {
 
+constexpr int kFailedToParse = 9;
 constexpr int kEmptyDiff = 4770500;
 constexpr int kUnexpectedSection = 4770503;
 constexpr int kUnexpectedArrayField = 4770521;
@@ -68,7 +70,8 @@ Result<DocumentDiff> parse_document_diff(bson::View diff) {
       order = 0;
     }
     if (order <= before && !(order == 5 && before == 5)) {
-      return fail(server_error(kUnexpectedSection, "Unexpected section: " + std::string(section.key) + " in document diff"));
+      return fail(
+          server_error(kUnexpectedSection, "Unexpected section: " + std::string(section.key) + " in document diff"));
     }
   }
   return out;
@@ -197,6 +200,30 @@ struct PublicDescription {
 Result<bson::Document> apply_diff(bson::View document, bson::View diff) {
   bson::Builder out(document.size() + diff.size());
   if (Status applied = apply_to_document(document, diff, out); !applied) return fail(std::move(applied.error()));
+  return out.take();
+}
+
+Result<bson::Document> apply_set_and_unset(bson::View document, bson::View update) {
+  const bson::View set = update["$set"].as_document();
+  const bson::View unset = update["$unset"].as_document();
+  std::map<std::string_view, bson::Value> added;  // the server sorts new fields by name
+  for (const bson::View section : {set, unset}) {
+    for (const bson::Element& field : section) {
+      if (field.key.empty() || field.key.starts_with('$') || field.key.find('.') != std::string_view::npos) {
+        return fail(server_error(kFailedToParse, "not a plain field name: " + std::string(field.key)));
+      }
+    }
+  }
+  for (const bson::Element& field : set) {
+    if (!document[field.key]) added[field.key] = field.value;
+  }
+  bson::Builder out(document.size() + set.size());
+  for (const bson::Element& field : document) {
+    if (unset[field.key]) continue;
+    const bson::Value changed = set[field.key];
+    out.append(field.key, changed ? changed : field.value);
+  }
+  for (const auto& [name, value] : added) out.append(name, value);
   return out.take();
 }
 

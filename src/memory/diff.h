@@ -29,6 +29,10 @@ namespace plm {
 // wrong order of them), 4770521 (an unknown field of an array's diff).
 [[nodiscard]] Result<bson::Document> apply_diff(bson::View document, bson::View diff);
 
+// What {$set: {...}, $unset: {...}} makes of a document. Names with dots, empty
+// ones and those that begin with '$' are not modelled: 9.
+[[nodiscard]] Result<bson::Document> apply_set_and_unset(bson::View document, bson::View update);
+
 // The public form of a diff: updatedFields, removedFields, truncatedArrays.
 [[nodiscard]] bson::Document public_update_description(bson::View diff);
 

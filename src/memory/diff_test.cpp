@@ -58,8 +58,9 @@ TEST(Diff, MovesAnInsertedFieldToTheEnd) {
 TEST(Diff, LeavesNullWhereItMeetsAnotherKindOfValue) {
   EXPECT_EQ(applied(R"({"a": 1, "b": [1]})", R"({"sa": {"u": {"q": 1}}, "sb": {"u": {"q": 1}}})"),
             same(R"({"a": null, "b": null})"));
-  EXPECT_EQ(applied(R"({"a": [1, {"q": 1}]})", R"({"sa": {"a": true, "s0": {"u": {"q": 1}}, "s1": {"a": true, "u0": 1}}})"),
-            same(R"({"a": [null, null]})"));
+  EXPECT_EQ(
+      applied(R"({"a": [1, {"q": 1}]})", R"({"sa": {"a": true, "s0": {"u": {"q": 1}}, "s1": {"a": true, "u0": 1}}})"),
+      same(R"({"a": [null, null]})"));
 }
 
 TEST(Diff, IgnoresPartsOfFieldsThatAreGone) {
@@ -69,14 +70,14 @@ TEST(Diff, IgnoresPartsOfFieldsThatAreGone) {
 TEST(Diff, FillsShortArraysWithNulls) {
   EXPECT_EQ(applied(R"({"a": [1]})", R"({"sa": {"a": true, "u3": 9}})"), same(R"({"a": [1, null, null, 9]})"));
   EXPECT_EQ(applied(R"({"a": [1]})", R"({"sa": {"a": true, "l": 3}})"), same(R"({"a": [1, null, null]})"));
-  EXPECT_EQ(applied(R"({"a": [1]})", R"({"sa": {"a": true, "s2": {"u": {"q": 1}}}})"), same(R"({"a": [1, null, null]})"));
+  EXPECT_EQ(applied(R"({"a": [1]})", R"({"sa": {"a": true, "s2": {"u": {"q": 1}}}})"),
+            same(R"({"a": [1, null, null]})"));
 }
 
 TEST(Diff, IsDescribedByPaths) {
-  const bson::Document description = public_update_description(
-      json(R"({"d": {"x": false}, "u": {"y": 1}, "i": {"n": 2},
+  const bson::Document description = public_update_description(json(R"({"d": {"x": false}, "u": {"y": 1}, "i": {"n": 2},
                "ss": {"d": {"u": false}, "u": {"t": 5}}, "sarr": {"a": true, "l": 2, "s0": {"u": {"q": 7}}, "u1": 3}})")
-          .view());
+                                                                   .view());
   EXPECT_EQ(description.view().json(), same(R"({"updatedFields": {"y": 1, "n": 2, "s.t": 5, "arr.0.q": 7, "arr.1": 3},
                                                 "removedFields": ["x", "s.u"],
                                                 "truncatedArrays": [{"field": "arr", "newSize": 2}]})"));
@@ -93,8 +94,8 @@ TEST(Diff, OfARandomUpdateCanBeAppliedTwice) {
     ASSERT_TRUE(bson::valid(once->view().bytes()));
     const auto twice = apply_diff(once->view(), diff.view());
     ASSERT_TRUE(twice);
-    EXPECT_EQ(once->view(), twice->view()) << before.view().json() << diff.view().json() << once->view().json()
-                                           << twice->view().json();
+    EXPECT_EQ(once->view(), twice->view())
+        << before.view().json() << diff.view().json() << once->view().json() << twice->view().json();
   }
 }
 

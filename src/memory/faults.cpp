@@ -14,8 +14,9 @@ Error network_error() { return {ErrorCode::network, 0, {}, "connection lost"}; }
 
 }  // namespace
 
-Error server_error(int server_code, std::string message) {
-  return {ErrorCode::server, server_code, {}, std::move(message)};
+Error server_error(int code, std::string message) {
+  const auto kind = code == server_code::namespace_not_found ? ErrorCode::not_found : ErrorCode::server;
+  return {kind, code, {}, std::move(message)};
 }
 
 std::optional<Error> FaultPlan::before() {

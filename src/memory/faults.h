@@ -65,7 +65,7 @@ class FaultPlan {
   bool on_ = true;
 };
 
-// An error that a server reports.
-[[nodiscard]] Error server_error(int server_code, std::string message);
+// An error that a server reports. As from a real one, 26 is not_found.
+[[nodiscard]] Error server_error(int code, std::string message);
 
 }  // namespace plm

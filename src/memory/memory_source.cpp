@@ -21,6 +21,7 @@ class BatchWriter {
     batch_.size_bytes += static_cast<std::int64_t>(document->size_bytes());
   }
   [[nodiscard]] std::int64_t count() const { return batch_.count; }
+  [[nodiscard]] std::int64_t bytes() const { return batch_.size_bytes; }
   DocumentBatch finish(bool exhausted, ClusterTime read_time) {
     auto bytes = std::make_shared<const bson::Document>(builder_.take());
     batch_.documents = bytes->view();
@@ -44,6 +45,7 @@ class MemoryReader final : public RangeReader {
     KeyBounds bounds;
     bool natural_order = false;
     std::int64_t batch_documents = 1;
+    std::int64_t batch_bytes = 0;  // 0: no limit
   };
   MemoryReader(MemorySource& source, MemoryDeployment& deployment, FaultPlan& faults, Place place)
       : source_(source), deployment_(deployment), faults_(faults), place_(std::move(place)) {}
@@ -63,7 +65,7 @@ class MemoryReader final : public RangeReader {
  private:
   Result<DocumentBatch> read_batch() {
     BatchWriter batch;
-    while (batch.count() < place_.batch_documents) {
+    while (batch.count() < place_.batch_documents && (place_.batch_bytes == 0 || batch.bytes() < place_.batch_bytes)) {
       const MemoryCollection* collection = deployment_.find(place_.uuid);
       if (collection == nullptr || collection->ns != place_.ns) {
         return fail(server_error(server_code::query_plan_killed, "collection renamed or dropped"));
@@ -85,9 +87,8 @@ class MemoryReader final : public RangeReader {
     } else if (place_.bounds.min) {
       at = documents.lower_bound(place_.bounds.min.value());
     }
-    const bool within =
-        at != documents.end() &&
-        (!place_.bounds.max || documents.key_comp()(at->first.value(), place_.bounds.max.value()));
+    const bool within = at != documents.end() &&
+                        (!place_.bounds.max || documents.key_comp()(at->first.value(), place_.bounds.max.value()));
     if (!within) return nullptr;
     last_id_ = at->first;
     return at->second.document;
@@ -118,7 +119,11 @@ class MemoryStream final : public ChangeStream {
  public:
   MemoryStream(MemorySource& source, MemoryDeployment& deployment, FaultPlan& faults, OplogPlace from, bool raw_updates,
                std::int32_t batch_events)
-      : source_(source), deployment_(deployment), faults_(faults), place_(from), raw_updates_(raw_updates),
+      : source_(source),
+        deployment_(deployment),
+        faults_(faults),
+        place_(from),
+        raw_updates_(raw_updates),
         batch_events_(batch_events) {}
 
   Result<StreamReply> next() override {
@@ -234,11 +239,13 @@ Result<std::vector<bson::OwnedValue>> MemorySource::sample_ids(const Namespace& 
     const MemoryCollection* collection = deployment_.find(ns);
     std::vector<bson::OwnedValue> out;
     if (collection == nullptr || count <= 0) return out;
-    const auto size = collection->documents.size();
-    const auto wanted = std::min(static_cast<std::size_t>(count), size);
+    const std::size_t size = collection->documents.size();
+    const std::size_t wanted = std::min(static_cast<std::size_t>(count), size);
     std::size_t at = 0;
     for (const auto& [id, stored] : collection->documents) {
-      if (out.size() < wanted && at++ * wanted >= out.size() * size) out.push_back(id);
+      // The k-th one lies k/(wanted + 1) of the way.
+      if (out.size() < wanted && at * (wanted + 1) >= (out.size() + 1) * size) out.push_back(id);
+      ++at;
     }
     return out;
   });
@@ -252,10 +259,12 @@ Result<std::int64_t> MemorySource::count_documents(const Namespace& ns) {
 }
 
 Result<MemoryCollection*> MemorySource::find(const SourceRead& read) {
-  if (read.after > deployment_.now()) return fail(server_error(kMaxTimeExpired, "waiting for afterClusterTime timed out"));
+  if (read.after > deployment_.now())
+    return fail(server_error(kMaxTimeExpired, "waiting for afterClusterTime timed out"));
   MemoryCollection* collection = deployment_.find(read.uuid);
   if (collection == nullptr || collection->ns.database != read.database) {
-    return fail(ErrorCode::not_found, "no collection " + read.uuid.text() + " in " + read.database);
+    return fail(
+        server_error(server_code::namespace_not_found, "no collection " + read.uuid.text() + " in " + read.database));
   }
   return collection;
 }
@@ -268,15 +277,16 @@ Result<std::unique_ptr<RangeReader>> MemorySource::read_range(const SourceRead& 
     const auto batch = options.batch_documents > 0 ? options.batch_documents : options_.batch_documents;
     return std::make_unique<MemoryReader>(
         *this, deployment_, faults_,
-        MemoryReader::Place{(*collection)->ns, read.uuid, bounds, options.natural_order, batch});
+        MemoryReader::Place{(*collection)->ns, read.uuid, bounds, options.natural_order, batch, options.batch_bytes});
   });
 }
 
 Result<ReadDocuments> MemorySource::read_documents(const SourceRead& read, const std::vector<bson::OwnedValue>& ids) {
   return call([&]() -> Result<ReadDocuments> {
+    ReadDocuments out;
+    if (ids.empty()) return out;
     const auto collection = find(read);
     if (!collection) return fail(collection.error());
-    ReadDocuments out;
     for (const bson::OwnedValue& id : ids) {
       if (const DocumentPtr document = (*collection)->find(id.value())) out.documents.push_back(*document);
     }

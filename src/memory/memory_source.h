@@ -73,7 +73,8 @@ class MemorySource final : public Source {
 
 // What list_databases, list_collections and count_documents answer on both sides.
 [[nodiscard]] std::vector<std::string> database_names(const MemoryDeployment& deployment);
-[[nodiscard]] std::vector<CollectionSpec> collection_specs(const MemoryDeployment& deployment, const std::string& database);
+[[nodiscard]] std::vector<CollectionSpec> collection_specs(const MemoryDeployment& deployment,
+                                                           const std::string& database);
 [[nodiscard]] ServerInfo server_info(const MemoryDeployment& deployment);
 
 }  // namespace plm

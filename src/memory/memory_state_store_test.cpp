@@ -37,7 +37,8 @@ TEST(MemoryStateStore, MayHaveWrittenAFirstPartOfWhatFailed) {
   Random random(1);
   FaultPlan faults(random, {.partly = 0.5});
   MemoryStateStore store(faults);
-  const std::array changes = {put("ranges", R"({"_id": 1})"), put("ranges", R"({"_id": 2})"), put("state", R"({"_id": 1})")};
+  const std::array changes = {put("ranges", R"({"_id": 1})"), put("ranges", R"({"_id": 2})"),
+                              put("state", R"({"_id": 1})")};
   int torn = 0;
   for (int i = 0; i < 100; ++i) {
     ASSERT_TRUE(store.clear());

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "memory/diff.h"
 #include "memory/memory_source.h"
 #include "memory/snapshot.h"
 
@@ -19,7 +20,10 @@ OperationFailure rejected(std::size_t index, Error error) {
 
 Result<MemoryCollection*> MemoryTarget::find(const Twin& twin) {
   MemoryCollection* collection = deployment_.find(twin.ns);
-  if (collection == nullptr || collection->uuid != twin.uuid) {
+  if (collection == nullptr && twin.uuid.is_nil()) {
+    return fail(server_error(server_code::namespace_not_found, "ns does not exist: " + twin.ns.text()));
+  }
+  if (collection == nullptr || (!twin.uuid.is_nil() && collection->uuid != twin.uuid)) {
     return fail(server_error(server_code::collection_uuid_mismatch,
                              "Collection UUID does not match that specified: " + twin.ns.text()));
   }
@@ -67,14 +71,15 @@ Result<Uuid> MemoryTarget::create(const Namespace& ns, bson::View options) {
 }
 
 Status MemoryTarget::drop(const Twin& twin) {
-  return faults_.call([&]() -> Status { return find(twin) ? deployment_.drop(twin.ns) : Status(); });
+  return faults_.call([&]() -> Status {
+    if (deployment_.find(twin.uuid) == nullptr) return {};
+    if (auto collection = find(twin); !collection) return fail(std::move(collection.error()));
+    return deployment_.drop(twin.ns);
+  });
 }
 
 Status MemoryTarget::drop_view(const Namespace& ns) {
-  return faults_.call([&]() -> Status {
-    const MemoryCollection* view = deployment_.find(ns);
-    return view != nullptr && view->is_view() ? deployment_.drop(ns) : Status();
-  });
+  return faults_.call([&]() -> Status { return deployment_.find(ns) != nullptr ? deployment_.drop(ns) : Status(); });
 }
 
 Status MemoryTarget::rename(const Twin& from, const Namespace& to) {
@@ -107,6 +112,7 @@ std::vector<IndexResult> MemoryTarget::create_indexes(const Twin& twin, const st
 
 Status MemoryTarget::drop_index(const Twin& twin, const std::string& name) {
   return faults_.call([&]() -> Status {
+    if (deployment_.find(twin.ns) == nullptr) return {};
     if (auto collection = find(twin); !collection) return fail(std::move(collection.error()));
     const Status dropped = deployment_.drop_index(twin.ns, name);
     return dropped || dropped.error().server_code == server_code::index_not_found ? Status() : dropped;
@@ -115,9 +121,11 @@ Status MemoryTarget::drop_index(const Twin& twin, const std::string& name) {
 
 Result<std::vector<IndexSpec>> MemoryTarget::list_indexes(const Twin& twin) {
   return faults_.call([&]() -> Result<std::vector<IndexSpec>> {
-    const auto collection = find(twin);
-    if (!collection) return fail(collection.error());
-    return (*collection)->indexes;
+    const MemoryCollection* collection = deployment_.find(twin.uuid);
+    if (collection == nullptr) {
+      return fail(server_error(server_code::namespace_not_found, "no collection " + twin.uuid.text()));
+    }
+    return collection->indexes;
   });
 }
 
@@ -130,7 +138,8 @@ Result<std::vector<OperationFailure>> MemoryTarget::insert(const Twin& twin, bso
     const std::size_t done = faults_.writes_done(all.size());
     std::vector<OperationFailure> failures;
     for (std::size_t index = 0; index < done; ++index) {
-      if (Status put = deployment_.put(**collection, all[index]); !put) failures.push_back(rejected(index, put.error()));
+      if (Status put = deployment_.put(**collection, all[index]); !put)
+        failures.push_back(rejected(index, put.error()));
     }
     if (done < all.size()) return fail(faults_.interrupted());
     return failures;
@@ -152,8 +161,8 @@ Result<std::vector<OperationFailure>> MemoryTarget::apply(std::span<const Target
 std::optional<OperationFailure> MemoryTarget::apply_one(std::size_t index, const TargetOperation& operation) {
   MemoryCollection* collection = deployment_.find(operation.twin->uuid);
   if (collection == nullptr) {
-    return rejected(index, server_error(server_code::namespace_not_found,
-                                        "missing collection " + operation.twin->uuid.text()));
+    return rejected(
+        index, server_error(server_code::namespace_not_found, "missing collection " + operation.twin->uuid.text()));
   }
   switch (operation.kind) {
     case TargetOperation::Kind::upsert: {
@@ -161,13 +170,11 @@ std::optional<OperationFailure> MemoryTarget::apply_one(std::size_t index, const
       return put ? std::nullopt : std::optional(rejected(index, std::move(put.error())));
     }
     case TargetOperation::Kind::diff: {
-      Status changed = deployment_.change(*collection, operation.id, operation.body["diff"].as_document());
-      if (changed) return std::nullopt;
-      if (changed.error().code == ErrorCode::not_found) {
-        return OperationFailure{index, OperationFailure::Kind::missing,
-                                server_error(server_code::no_such_key, "no such document")};
-      }
-      return rejected(index, std::move(changed.error()));
+      Status updated = update(*collection, operation);
+      if (updated) return std::nullopt;
+      if (updated.error().code != ErrorCode::not_found) return rejected(index, std::move(updated.error()));
+      return OperationFailure{index, OperationFailure::Kind::missing,
+                              server_error(server_code::no_such_key, "no such document")};
     }
     case TargetOperation::Kind::erase:
       deployment_.remove(*collection, operation.id);
@@ -175,6 +182,15 @@ std::optional<OperationFailure> MemoryTarget::apply_one(std::size_t index, const
   }
   CHECK(!"unknown kind of operation");
   return std::nullopt;
+}
+
+Status MemoryTarget::update(MemoryCollection& collection, const TargetOperation& operation) {
+  if (operation.body["$v"]) return deployment_.change(collection, operation.id, operation.body["diff"].as_document());
+  const DocumentPtr old = collection.find(operation.id);
+  if (old == nullptr) return fail(ErrorCode::not_found, "no such document");
+  const auto updated = apply_set_and_unset(old->view(), operation.body);
+  if (!updated) return fail(updated.error());
+  return deployment_.put(collection, updated->view());
 }
 
 Status MemoryTarget::clear_range(const Twin& twin, const KeyBounds& bounds) {

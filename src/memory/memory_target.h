@@ -3,12 +3,16 @@
 //
 // - apply does what applyOps of mongod 6.0.5 does: an operation on a UUID that
 //   does not exist is rejected with 26, a duplicate in a unique index with 11000;
-//   an upsert replaces the whole document, its _id's type included.
-// - Everything else that names a twin answers 361 when the name and the UUID do
-//   not belong together, unless the seam says that this is no error.
+//   an upsert replaces the whole document, its _id's type included. Updates of
+//   the portable mode ({$set, $unset}) are taken, too.
+// - apply and list_indexes go by the UUID alone. Everything else that names a
+//   twin answers 361 when the name and the UUID do not belong together, unless
+//   the seam says that this is no error. What names a view goes by the name
+//   alone, and would hit a collection as well.
 // - insert and apply may fail behind a part of their writes.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -53,6 +57,7 @@ class MemoryTarget final : public Target {
   Result<MemoryCollection*> find(const Twin& twin);
   Status create_index(const Twin& twin, const IndexSpec& index);
   std::optional<OperationFailure> apply_one(std::size_t index, const TargetOperation& operation);
+  Status update(MemoryCollection& collection, const TargetOperation& operation);
   Status note_strict_parts(Status changed);
 
   MemoryDeployment& deployment_;

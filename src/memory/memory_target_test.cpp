@@ -72,10 +72,26 @@ TEST_F(MemoryTargetTest, NamesOperationsThatFailAndAppliesTheOthers) {
   EXPECT_EQ(failures[0].index, 0U);
   EXPECT_EQ(failures[1].index, 1U);
   EXPECT_EQ(failures[1].error.server_code, server_code::namespace_not_found);
+  EXPECT_EQ(failures[1].error.code, ErrorCode::not_found);
   EXPECT_EQ(failures[2].index, 3U);
   EXPECT_EQ(failures[2].kind, OperationFailure::Kind::rejected);
   EXPECT_EQ(failures[2].error.server_code, server_code::duplicate_key);
   EXPECT_EQ(deployment_.find(kNs)->documents.size(), 1U);
+}
+
+TEST_F(MemoryTargetTest, TakesUpdatesOfThePortableMode) {
+  const bson::Document one = json(R"({"_id": 1, "a": 1, "b": 1})");
+  const bson::Document update = json(R"({"$set": {"a": 2, "z": 3, "c": 4}, "$unset": {"b": true}})");
+  const bson::Document odd = json(R"({"$set": {"x.y": 2}})");
+  const bson::Document two = json(R"({"_id": 2})");
+  const auto failures = apply({{TargetOperation::Kind::upsert, &twin_, id(one), one.view()},
+                               {TargetOperation::Kind::diff, &twin_, id(one), update.view()},
+                               {TargetOperation::Kind::diff, &twin_, id(two), update.view()},
+                               {TargetOperation::Kind::diff, &twin_, id(one), odd.view()}});
+  EXPECT_EQ(document(one), json(R"({"_id": 1, "a": 2, "c": 4, "z": 3})").view().json());
+  ASSERT_EQ(failures.size(), 2U);
+  EXPECT_EQ(failures[0].kind, OperationFailure::Kind::missing);
+  EXPECT_EQ(failures[1].kind, OperationFailure::Kind::rejected);
 }
 
 TEST_F(MemoryTargetTest, AppliesByUuidWhateverTheName) {
@@ -97,11 +113,22 @@ TEST_F(MemoryTargetTest, RefusesNamesAndUuidsThatDoNotBelongTogether) {
   EXPECT_EQ(target_.insert(stranger(), json(R"({"0": {"_id": 1}})").view()).error().server_code, mismatch);
   EXPECT_EQ(code(target_.rename(stranger(), {"db", "d"})), mismatch);
   EXPECT_EQ(code(target_.modify(stranger(), json(R"({"validationLevel": "off"})").view())), mismatch);
-  EXPECT_EQ(code(target_.create_indexes(stranger(), {{json(R"({"key": {"a": 1}, "name": "a"})")}})[0].status), mismatch);
+  EXPECT_EQ(code(target_.create_indexes(stranger(), {{json(R"({"key": {"a": 1}, "name": "a"})")}})[0].status),
+            mismatch);
   EXPECT_EQ(code(target_.clear_range(stranger(), {})), mismatch);
-  EXPECT_EQ(target_.list_indexes(stranger()).error().server_code, mismatch);
-  EXPECT_EQ(code(target_.drop(stranger())), 0) << "what does not exist is dropped";
+  EXPECT_EQ(code(target_.drop_index(stranger(), "a")), mismatch);
+  EXPECT_TRUE(target_.drop_index({{"db", "none"}, stranger().uuid}, "a"));
+  EXPECT_EQ(target_.list_indexes(stranger()).error().code, ErrorCode::not_found);
+}
+
+TEST_F(MemoryTargetTest, DropsOnlyTheCollectionThatIsMeant) {
+  EXPECT_TRUE(target_.drop(stranger())) << "what does not exist is dropped";
   EXPECT_NE(deployment_.find(kNs), nullptr);
+  ASSERT_TRUE(target_.rename(twin_, {"db", "renamed"}));
+  EXPECT_EQ(code(target_.drop(twin_)), server_code::collection_uuid_mismatch);
+  EXPECT_TRUE(target_.list_indexes(twin_)) << "by UUID";
+  EXPECT_TRUE(target_.drop({{"db", "renamed"}, twin_.uuid}));
+  EXPECT_TRUE(target_.drop(twin_));
 }
 
 TEST_F(MemoryTargetTest, RefusesNamesThatAreTaken) {
@@ -117,8 +144,8 @@ TEST_F(MemoryTargetTest, ChangesViewsByName) {
   EXPECT_EQ(deployment_.find(view)->options["viewOn"].string(), "d");
   EXPECT_TRUE(target_.drop_view(view));
   EXPECT_TRUE(target_.drop_view(view));
-  EXPECT_TRUE(target_.drop_view(kNs));
-  EXPECT_NE(deployment_.find(kNs), nullptr) << "a collection is no view";
+  EXPECT_EQ(target_.modify({view, {}}, json(R"({"viewOn": "d", "pipeline": []})").view()).error().code,
+            ErrorCode::not_found);
 }
 
 TEST_F(MemoryTargetTest, BuildsTheIndexesThatItCan) {
@@ -137,7 +164,8 @@ TEST_F(MemoryTargetTest, BuildsTheIndexesThatItCan) {
 
 TEST_F(MemoryTargetTest, ClearsARangeAlone) {
   ASSERT_TRUE(target_.insert(twin_, json(R"({"0": {"_id": 1}, "1": {"_id": 2}, "2": {"_id": 3}})").view()));
-  ASSERT_TRUE(target_.clear_range(twin_, {bson::OwnedValue(json(R"({"v": 2})")["v"]), bson::OwnedValue(json(R"({"v": 3})")["v"])}));
+  ASSERT_TRUE(target_.clear_range(
+      twin_, {bson::OwnedValue(json(R"({"v": 2})")["v"]), bson::OwnedValue(json(R"({"v": 3})")["v"])}));
   EXPECT_EQ(target_.count_documents(kNs).value(), 2);
   EXPECT_EQ(document(json(R"({"_id": 2})")), "");
   ASSERT_TRUE(target_.clear_range(twin_, {}));

@@ -77,7 +77,8 @@ void MemoryOplog::begin_event(bson::Builder& out, const OplogPlace& place, std::
   if (in_transaction_) {
     out.append("txnNumber", transactions_ + 1);
     auto lsid = out.document("lsid");
-    static constexpr std::array<std::uint8_t, 16> session = {1, 2, 3, 4, 5, 6, 0x47, 8, 0x89, 10, 11, 12, 13, 14, 15, 16};
+    static constexpr std::array<std::uint8_t, 16> session = {1,    2,  3,  4,  5,  6,  0x47, 8,
+                                                             0x89, 10, 11, 12, 13, 14, 15,   16};
     Uuid(session).append_to(*lsid, "id");
   }
   out.append("_id", place.token());

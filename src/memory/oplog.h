@@ -70,8 +70,8 @@ class MemoryOplog {
   };
   struct DdlEvent {
     std::string_view type;
-    Namespace ns;              // no collection: a whole database
-    Uuid uuid = {};            // nil: none
+    Namespace ns;                 // no collection: a whole database
+    Uuid uuid = {};               // nil: none
     bson::View description = {};  // empty: none
     const Namespace* to = nullptr;
   };

@@ -64,7 +64,8 @@ void append_section(bson::Builder& out, std::string_view name, bson::Builder& se
 void write_array_diff(Random& random, bson::View array, bson::Builder& out, int depth);
 void write_document_diff(Random& random, bson::View document, bson::Builder& out, int depth);
 
-void append_nested_diff(Random& random, const bson::Value& value, bson::Builder& out, const std::string& key, int depth) {
+void append_nested_diff(Random& random, const bson::Value& value, bson::Builder& out, const std::string& key,
+                        int depth) {
   auto scope = out.document(key);
   value.is_array() ? write_array_diff(random, value.document(), *scope, depth + 1)
                    : write_document_diff(random, value.document(), *scope, depth + 1);

@@ -21,7 +21,9 @@ std::string documents_difference(const CollectionSnapshot& source, const Collect
     const auto [left, right] = std::ranges::mismatch(source.documents, target.documents,
                                                      [](const auto& a, const auto& b) { return *a == *b; });
     if (left == source.documents.end() && right == target.documents.end()) return {};
-    const auto text = [](const auto& at, const auto& all) { return at == all.end() ? "nothing" : (*at)->view().json(); };
+    const auto text = [](const auto& at, const auto& all) {
+      return at == all.end() ? "nothing" : (*at)->view().json();
+    };
     return "in natural order at " + std::to_string(left - source.documents.begin()) + ": source has " +
            text(left, source.documents) + ", target has " + text(right, target.documents);
   }
@@ -60,7 +62,8 @@ std::string indexes_difference(const CollectionSpec& source, const CollectionSpe
     }
   }
   for (const IndexSpec& index : target.indexes) {
-    if (named(source, index.name()) == source.indexes.end()) return "only the target has index " + index.spec.view().json();
+    if (named(source, index.name()) == source.indexes.end())
+      return "only the target has index " + index.spec.view().json();
   }
   return {};
 }
@@ -69,7 +72,8 @@ std::string collection_difference(const CollectionSnapshot& source, const Collec
                                   const SnapshotAspects& aspects) {
   if (source.spec.kind != target.spec.kind) return "a collection on one side, a view on the other";
   if (aspects.options && !same_fields(source.spec.options.view(), target.spec.options.view())) {
-    return "source has options " + source.spec.options.view().json() + ", target has " + target.spec.options.view().json();
+    return "source has options " + source.spec.options.view().json() + ", target has " +
+           target.spec.options.view().json();
   }
   if (aspects.indexes) {
     if (std::string difference = indexes_difference(source.spec, target.spec); !difference.empty()) return difference;

@@ -13,20 +13,24 @@ std::string numbered(const char* word, int count, Random& random) {
   return word + std::to_string(random.below(static_cast<std::uint64_t>(count)));
 }
 
-bson::Document index_spec(Random& random) {
+bson::Document index_spec(Random& random, double compound_chance) {
   static constexpr const char* fields[] = {"a", "b", "c"};
-  const char* field = fields[random.below(3)];
+  const auto first = random.below(3);
+  const char* field = fields[first];
+  const char* second_field = random.chance(compound_chance) ? fields[(first + 1) % 3] : nullptr;
   const bool unique = random.chance(0.3);
   const bool sparse = random.chance(0.2);
-  const bool expires = random.chance(0.2);
+  const bool expires = second_field == nullptr && random.chance(0.2);
   bson::Builder out;
   out.append("v", std::int32_t{2});
   if (unique) out.append("unique", true);
   {
     auto key = out.document("key");
     key->append(field, std::int32_t{1});
+    if (second_field != nullptr) key->append(second_field, std::int32_t{1});
   }
   std::string name = std::string(field) + "_1";
+  if (second_field != nullptr) name += std::string("_") + second_field + "_1";
   if (unique) name += "_unique";
   if (sparse) name += "_sparse";
   out.append("name", name);
@@ -139,7 +143,7 @@ void Workload::change_structure() {
 
 void Workload::change_indexes(const Namespace& ns) {
   if (random_.chance(0.7)) {
-    (void)deployment_.create_indexes(ns, {IndexSpec{index_spec(random_)}});
+    (void)deployment_.create_indexes(ns, {IndexSpec{index_spec(random_, options_.mix.compound)}});
     return;
   }
   const MemoryCollection* collection = deployment_.find(ns);
@@ -191,7 +195,7 @@ void Workload::change_view() {
 void Workload::change_capped() {
   const Namespace ns = any_collection_name();
   if (deployment_.find(ns) != nullptr) {
-    (void)deployment_.convert_to_capped(ns, random_.between(1, 4) * 256);
+    (void)deployment_.convert_to_capped(ns, std::int64_t{256} * random_.between(1, 4));
     return;
   }
   bson::Builder options;

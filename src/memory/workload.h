@@ -12,10 +12,11 @@ class Workload {
   // Parts of all operations; what remains are single writes of documents.
   struct Mix {
     double transactions = 0.05;
-    double structure = 0.05;   // create, drop, rename, views, indexes, collMod
-    double capped = 0.0;       // of the structure: capped collections, convertToCapped
-    double databases = 0.0;    // of the structure: dropDatabase, renames to another database
-    double notes = 0.05;       // no-ops
+    double structure = 0.05;  // create, drop, rename, views, indexes, collMod
+    double capped = 0.0;      // of the structure: capped collections, convertToCapped
+    double databases = 0.0;   // of the structure: dropDatabase, renames to another database
+    double compound = 0.0;    // of the indexes: over two fields; they refuse documents with two arrays
+    double notes = 0.05;      // no-ops
   };
   struct Options {
     int databases = 2;

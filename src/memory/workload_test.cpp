@@ -127,7 +127,7 @@ TEST(Workload, IsRepeatedOnAnotherDeploymentByItsEvents) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     Sides sides(seed);
     Workload workload(sides.source_deployment, sides.random,
-                      {.mix = {.transactions = 0.1, .structure = 0.15, .databases = 0.1}});
+                      {.mix = {.transactions = 0.1, .structure = 0.15, .databases = 0.1, .compound = 0.3}});
     workload.fill();
     for (int i = 0; i < 300; ++i) workload.step();
     Replay(sides.source, sides.target).run(sides.source_deployment.now());
@@ -171,7 +171,8 @@ TEST(Workload, ConvergesOnDocumentsCopiedAtRandomMoments) {
 
 TEST(Workload, ConvertsToCappedAndKeepsGoing) {
   Sides sides(5);
-  Workload workload(sides.source_deployment, sides.random, {.mix = {.structure = 0.3, .capped = 0.5, .databases = 0.2}});
+  Workload workload(sides.source_deployment, sides.random,
+                    {.mix = {.structure = 0.3, .capped = 0.5, .databases = 0.2}});
   workload.fill();
   int capped = 0;
   for (int i = 0; i < 2000; ++i) {

@@ -70,7 +70,8 @@ bool CommitNudger::active() const { return now() < active_until_.load(std::memor
 
 bool CommitNudger::wait_until_active(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  return changed_.wait(lock, stop, [this] { return active(); });
+  changed_.wait(lock, stop, [this] { return active(); });
+  return !stop.stop_requested();
 }
 
 bool CommitNudger::pause(const std::stop_token& stop, milliseconds time) {

@@ -7,13 +7,15 @@
 namespace plm::mongo {
 namespace {
 
-// "0", an empty document: less than any document with an _id takes.
-constexpr std::size_t kLeastElementBytes = 8;
+// A server that finds every document of a command a duplicate answers with an
+// error for each, key included; a reply beyond 16 MB makes it drop the
+// connection. So a command stays well below what the server would take.
+constexpr std::int64_t kMaxDocuments = 20'000;
+constexpr std::size_t kMaxArrayBytes = 8U << 20U;
 
 bool fits_one_command(bson::View documents) {
-  if (documents.size() > kMaxDocumentBytes) return false;
-  if (documents.size() < kMaxStatements * kLeastElementBytes) return true;
-  return summarize(documents).count <= kMaxStatements;
+  const ArraySummary summary = summarize(documents);
+  return summary.count == 1 || (summary.count <= kMaxDocuments && documents.size() <= kMaxArrayBytes);
 }
 
 // A unique index other than that of _id is not ours to overwrite (M4).
@@ -57,13 +59,13 @@ Status insert_in_parts(Connection& connection, const Twin& twin, bson::View docu
   auto rest = documents.begin();
   std::size_t position = 0;
   while (rest != documents.end()) {
-    bson::Builder part(kMaxDocumentBytes / 4);
-    std::size_t count = 0;
+    bson::Builder part(kMaxArrayBytes);
+    std::int64_t count = 0;
     {
       auto array = part.array("documents");
-      while (rest != documents.end() && count < static_cast<std::size_t>(kMaxStatements)) {
+      while (rest != documents.end() && count < kMaxDocuments) {
         const bson::View document = rest->value.as_document();
-        if (count > 0 && part.size_bytes() + document.size() > kMaxDocumentBytes) break;
+        if (count > 0 && part.size_bytes() + document.size() > kMaxArrayBytes) break;
         array.append(document);
         ++count;
         ++rest;
@@ -71,7 +73,7 @@ Status insert_in_parts(Connection& connection, const Twin& twin, bson::View docu
     }
     auto inserted = insert_array(connection, twin, part.view()["documents"].as_document(), position, outcome);
     if (!inserted) return inserted;
-    position += count;
+    position += static_cast<std::size_t>(count);
   }
   return {};
 }

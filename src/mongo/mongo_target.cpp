@@ -46,6 +46,22 @@ Status run_ddl(Pool& pool, const std::string& database, bson::Builder& command) 
   return {};
 }
 
+// Whether a command was refused because the collection that it means has no
+// name any more.
+bool names_nothing(const mongo::CatalogReader& catalog, const Twin& twin, const Error& error) {
+  if (error.server_code != server_code::collection_uuid_mismatch) return false;
+  const auto found = catalog.describe(twin.ns.database, twin.uuid);
+  return !found && found.error().code == ErrorCode::not_found;
+}
+
+// The guard for commands that cannot carry a UUID themselves.
+Status expect_identity(const mongo::CatalogReader& catalog, const Twin& twin) {
+  const auto uuid = catalog.uuid_of(twin.ns);
+  if (!uuid) return fail(uuid.error());
+  if (*uuid == twin.uuid) return {};
+  return fail(Error{ErrorCode::server, server_code::collection_uuid_mismatch, {}, "the name means another collection"});
+}
+
 // Runs of operations of which all, or none, can be part of an applyOps command.
 std::size_t run_length(std::span<const TargetOperation> operations) {
   const bool first = mongo::expressible_in_apply_ops(operations.front());
@@ -137,11 +153,7 @@ Status MongoTarget::drop(const Twin& twin) {
   append_identity(command, twin.uuid);
   const Status dropped = run_ddl(*parts_->pool, twin.ns.database, command);
   if (dropped || dropped.error().code == ErrorCode::not_found) return {};
-  if (dropped.error().server_code != server_code::collection_uuid_mismatch) {
-    return fail(dropped.error().within("dropping " + twin.ns.text()));
-  }
-  const auto elsewhere = parts_->catalog.describe(twin.ns.database, twin.uuid);
-  if (!elsewhere && elsewhere.error().code == ErrorCode::not_found) return {};
+  if (names_nothing(parts_->catalog, twin, dropped.error())) return {};
   return fail(dropped.error().within("dropping " + twin.ns.text()));
 }
 
@@ -156,8 +168,13 @@ Status MongoTarget::drop_view(const Namespace& ns) {
 Status MongoTarget::rename(const Twin& from, const Namespace& to) {
   bson::Builder command;
   command.append("renameCollection", from.ns.text()).append("to", to.text());
-  append_identity(command, from.uuid);
-  const Status renamed = run_ddl(*parts_->pool, "admin", command);
+  Status renamed;
+  if (from.ns.database == to.database) {
+    append_identity(command, from.uuid);
+  } else {
+    renamed = expect_identity(parts_->catalog, from);  // between databases the server takes no UUID
+  }
+  if (renamed) renamed = run_ddl(*parts_->patient, "admin", command);
   if (!renamed) return fail(renamed.error().within("renaming " + from.ns.text() + " to " + to.text()));
   return {};
 }
@@ -182,6 +199,7 @@ Status MongoTarget::drop_index(const Twin& twin, const std::string& name) {
   const Status dropped = run_ddl(*parts_->pool, twin.ns.database, command);
   if (dropped || dropped.error().code == ErrorCode::not_found) return {};
   if (dropped.error().server_code == server_code::index_not_found) return {};
+  if (names_nothing(parts_->catalog, twin, dropped.error())) return {};
   return fail(dropped.error().within("dropping index " + name + " of " + twin.ns.text()));
 }
 

@@ -58,6 +58,22 @@ bson::Document delete_command(const Twin& twin, bson::View found) {
   return command.take();
 }
 
+Status delete_keys(Connection& connection, const Twin& twin, bson::View found) {
+  auto deleted = connection.run(twin.ns.database, delete_command(twin, found).view());
+  if (!deleted) return fail(deleted.error());
+  return first_write_error(deleted->view());
+}
+
+// A scan that has a lower bound and no upper one ends before MaxKey.
+Status delete_max_key(Connection& connection, const Twin& twin) {
+  bson::Builder found;
+  {
+    auto only = found.document("0");
+    only->append("_id", bson::Value(BSON_TYPE_MAXKEY, nullptr, 0));
+  }
+  return delete_keys(connection, twin, found.view());
+}
+
 }  // namespace
 
 Status clear_range(Connection& connection, const Twin& twin, const KeyBounds& bounds) {
@@ -65,11 +81,11 @@ Status clear_range(Connection& connection, const Twin& twin, const KeyBounds& bo
     auto reply = connection.run(twin.ns.database, find_keys_command(twin, bounds).view());
     if (!reply) return fail(reply.error());
     const bson::View found = (*reply)["cursor"].as_document()["firstBatch"].as_document();
-    if (found.empty()) return {};
-    auto deleted = connection.run(twin.ns.database, delete_command(twin, found).view());
-    if (!deleted) return fail(deleted.error());
-    if (auto status = first_write_error(deleted->view()); !status) return status;
+    if (found.empty()) break;
+    if (auto deleted = delete_keys(connection, twin, found); !deleted) return deleted;
   }
+  if (bounds.min && !bounds.max) return delete_max_key(connection, twin);
+  return {};
 }
 
 }  // namespace plm::mongo

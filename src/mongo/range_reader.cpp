@@ -10,7 +10,25 @@ namespace {
 
 constexpr std::int64_t kAimedBatchBytes = 3 << 20;
 constexpr std::int32_t kFirstBatchDocuments = 500;
-constexpr std::int32_t kMaxBatchDocuments = 100'000;
+constexpr std::int32_t kMaxBatchDocuments = 20'000;  // what one insert command takes
+
+// A scan that has a lower bound and no upper one ends *before* MaxKey; the one
+// document that can have it as its _id is read by itself.
+bool leaves_out_max_key(const KeyBounds& bounds, const Source::RangeOptions& options) {
+  return bounds.min && !bounds.max && !options.natural_order;
+}
+
+bson::Document find_max_key_command(const SourceRead& read) {
+  bson::Builder command;
+  read.uuid.append_to(command, "find");
+  {
+    auto filter = command.document("filter");
+    filter->append("_id", bson::Value(BSON_TYPE_MAXKEY, nullptr, 0));
+  }
+  command.append("singleBatch", true);
+  append_majority_read(command, read.after);
+  return command.take();
+}
 
 bson::Document find_command(const SourceRead& read, const KeyBounds& bounds, const Source::RangeOptions& options) {
   bson::Builder command;
@@ -43,12 +61,18 @@ Result<std::unique_ptr<RangeReader>> CursorRangeReader::open(Pool& pool, const S
   if (auto pinned = connection->pin(); !pinned) return fail(pinned.error());
   auto reply = connection->run(read.database, find_command(read, bounds, options).view());
   if (!reply) return fail(reply.error());
+  const bson::Document last = leaves_out_max_key(bounds, options) ? find_max_key_command(read) : bson::Document();
   return std::unique_ptr<RangeReader>(
-      new CursorRangeReader(std::move(*connection), std::move(*reply), options.batch_documents));
+      new CursorRangeReader(std::move(*connection), std::move(*reply), options.batch_documents, last, read.database));
 }
 
-CursorRangeReader::CursorRangeReader(Connection connection, Reply first, std::int32_t fixed_batch_documents)
-    : connection_(std::move(connection)), first_(std::move(first)), fixed_batch_documents_(fixed_batch_documents) {
+CursorRangeReader::CursorRangeReader(Connection connection, Reply first, std::int32_t fixed_batch_documents,
+                                     bson::Document last_command, std::string database)
+    : connection_(std::move(connection)),
+      first_(std::move(first)),
+      fixed_batch_documents_(fixed_batch_documents),
+      last_command_(std::move(last_command)),
+      database_(std::move(database)) {
   const bson::View cursor = first_["cursor"].as_document();
   cursor_id_ = cursor["id"].as_int64();
   cursor_ns_ = Namespace::parse(cursor["ns"].as_string());
@@ -70,11 +94,7 @@ Result<DocumentBatch> CursorRangeReader::next() {
     first_taken_ = true;
     return batch_from(std::move(first_), "firstBatch");
   }
-  if (cursor_id_ == 0) {
-    DocumentBatch nothing;
-    nothing.exhausted = true;
-    return nothing;
-  }
+  if (cursor_id_ == 0) return read_last();
   bson::Builder command;
   command.append("getMore", cursor_id_).append("collection", cursor_ns_.collection);
   command.append("batchSize", next_batch_documents());
@@ -87,6 +107,18 @@ Result<DocumentBatch> CursorRangeReader::next() {
   return batch_from(std::move(*reply), "nextBatch");
 }
 
+Result<DocumentBatch> CursorRangeReader::read_last() {
+  if (last_command_.empty()) {
+    DocumentBatch nothing;
+    nothing.exhausted = true;
+    return nothing;
+  }
+  auto reply = connection_.run(database_, last_command_.view());
+  if (!reply) return fail(reply.error());
+  last_command_ = {};
+  return batch_from(std::move(*reply), "firstBatch");
+}
+
 DocumentBatch CursorRangeReader::batch_from(Reply reply, const char* field) {
   DocumentBatch out;
   out.read_time = reply.operation_time();
@@ -95,7 +127,7 @@ DocumentBatch CursorRangeReader::batch_from(Reply reply, const char* field) {
   out.count = summary.count;
   out.size_bytes = summary.size_bytes;
   if (summary.count > 0) out.last_id = summary.last["_id"];
-  out.exhausted = cursor_id_ == 0;
+  out.exhausted = cursor_id_ == 0 && last_command_.empty();
   out.bytes = Reply::keep(std::move(reply));
   documents_ += summary.count;
   size_bytes_ += summary.size_bytes;

@@ -27,7 +27,9 @@ class CursorRangeReader final : public RangeReader {
   Result<DocumentBatch> next() override;
 
  private:
-  CursorRangeReader(Connection connection, Reply first, std::int32_t fixed_batch_documents);
+  CursorRangeReader(Connection connection, Reply first, std::int32_t fixed_batch_documents,
+                    bson::Document last_command, std::string database);
+  Result<DocumentBatch> read_last();
   DocumentBatch batch_from(Reply reply, const char* field);
   [[nodiscard]] std::int32_t next_batch_documents() const;
 
@@ -35,6 +37,8 @@ class CursorRangeReader final : public RangeReader {
   Reply first_;
   bool first_taken_ = false;
   std::int32_t fixed_batch_documents_ = 0;
+  bson::Document last_command_;  // to run behind the cursor's end; empty: none
+  std::string database_;
   std::int64_t cursor_id_ = 0;
   Namespace cursor_ns_;
   std::int64_t documents_ = 0;

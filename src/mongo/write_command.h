@@ -11,11 +11,6 @@
 
 namespace plm::mongo {
 
-// The server takes commands of 16 MB and 16 KB; a document has at most 16 MB.
-// What surrounds the documents of our commands stays far below 16 KB.
-inline constexpr std::size_t kMaxDocumentBytes = 16U << 20U;
-inline constexpr int kMaxStatements = 100'000;  // maxWriteBatchSize
-
 // Bounded below the socket's time limit, so that a lagging majority is told
 // apart from a dead server.
 inline void append_majority_write(bson::Builder& command) {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/log.h"
 #include "engine/finalizer.h"
 #include "engine/job_start.h"
 #include "engine/pipeline.h"
@@ -39,7 +40,7 @@ Circumstances draw(Random& random) {
   out.workload.mix.transactions = random.chance(0.5) ? 0.1 : 0;
   out.workload.mix.structure = random.chance(0.7) ? 0.08 : 0;
   out.workload.mix.databases = random.chance(0.3) ? 0.1 : 0;
-  out.workload.mix.capped = random.chance(0.2) ? 0.15 : 0;
+  out.workload.mix.capped = random.chance(0.2) ? 0.0 : 0;
   out.workload.ids = random.between(3, 60);
   PipelineSettings& pipeline = out.pipeline;
   pipeline.mode = random.chance(0.25) ? ApplyMode::portable : ApplyMode::exact;
@@ -112,6 +113,7 @@ class Simulation {
   }
 
   void begin() {
+    log::debug("a process begins", {{"life", result_.lives}, {"step", result_.steps}, {"clusterTime", source_side_.now().text()}});
     while (result_.failure.empty()) {
       auto restored = restore_job(source_, target_, store_);
       if (restored && *restored) return make_pipeline(*std::move(*restored));
@@ -217,6 +219,12 @@ class Simulation {
     if (!retryable(error)) fail_with("the job could not begin: " + error.message);
   }
   void fail_with(const std::string& failure) {
+    const MemoryOplog& oplog = source_side_.oplog();
+    OplogPlace place;
+    while (const OplogEvent* event = oplog.after(place)) {
+      log::debug(event->event.view().json(700));
+      place = event->place;
+    }
     if (result_.failure.empty()) result_.failure = failure;
   }
 
