@@ -9,9 +9,9 @@
 
 #include <cerrno>
 #include <condition_variable>
-#include <cstring>
 #include <mutex>
 #include <stop_token>
+#include <system_error>
 #include <thread>
 #include <unordered_map>
 
@@ -22,10 +22,10 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 // Room for the request line and all headers; more is refused by libmicrohttpd with 431.
-constexpr std::size_t kConnectionMemoryBytes = 32 * 1024;
+constexpr std::size_t kConnectionMemoryBytes = std::size_t{32} << 10;
 // A longer body than this is refused before it is sent; a shorter one that is
 // too large is read and thrown away, so that clients get to see the refusal.
-constexpr std::size_t kDrainedBodyBytes = 64 << 20;
+constexpr std::size_t kDrainedBodyBytes = std::size_t{64} << 20;
 
 struct Address {
   sockaddr_storage storage{};
@@ -56,7 +56,7 @@ std::string reason_of(int error) {
   if (error == EADDRINUSE) return "the port is taken";
   if (error == EADDRNOTAVAIL) return "this machine does not have the address";
   if (error == EACCES) return "not permitted";
-  return std::strerror(error);
+  return std::generic_category().message(error);
 }
 
 // The socket is made here and not by libmicrohttpd, which would not say why it failed.
@@ -129,8 +129,8 @@ class UnfinishedRequests {
 };
 
 bool send(MHD_Connection* connection, const HttpResponse& response) {
-  MHD_Response* raw =
-      MHD_create_response_from_buffer(response.body.size(), const_cast<char*>(response.body.data()), MHD_RESPMEM_MUST_COPY);
+  MHD_Response* raw = MHD_create_response_from_buffer(response.body.size(), const_cast<char*>(response.body.data()),
+                                                      MHD_RESPMEM_MUST_COPY);
   if (raw == nullptr) return false;
   MHD_add_response_header(raw, MHD_HTTP_HEADER_CONTENT_TYPE, response.content_type.c_str());
   MHD_add_response_header(raw, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
@@ -156,11 +156,11 @@ struct HttpServer::Impl {
   bool start_daemon() {
     const auto timeout = static_cast<unsigned>(options.read_timeout.count());
     daemon = MHD_start_daemon(
-        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, nullptr, nullptr,
-        &Impl::on_request, this, MHD_OPTION_LISTEN_SOCKET, own_fd, MHD_OPTION_CONNECTION_LIMIT, options.max_connections,
-        MHD_OPTION_CONNECTION_TIMEOUT, timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionMemoryBytes,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, &Impl::on_connection, this,
-        MHD_OPTION_NOTIFY_COMPLETED, &Impl::on_completed, this, MHD_OPTION_END);
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, nullptr,
+        nullptr, &Impl::on_request, this, MHD_OPTION_LISTEN_SOCKET, own_fd, MHD_OPTION_CONNECTION_LIMIT,
+        options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        kConnectionMemoryBytes, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, &Impl::on_connection,
+        this, MHD_OPTION_NOTIFY_COMPLETED, &Impl::on_completed, this, MHD_OPTION_END);
     if (daemon == nullptr) return false;
     own_fd = -1;  // the daemon closes it
     watcher = std::jthread([this](const std::stop_token& stop) { unfinished.watch(stop); });
@@ -185,7 +185,8 @@ struct HttpServer::Impl {
   // First call: headers. Then one call for each piece of the body; then one
   // with no piece, which must answer.
   static MHD_Result on_request(void* self, MHD_Connection* connection, const char* url, const char* method,
-                               const char* /*version*/, const char* piece, std::size_t* piece_size, void** context) noexcept {
+                               const char* /*version*/, const char* piece, std::size_t* piece_size,
+                               void** context) noexcept {
     try {
       auto& impl = *static_cast<Impl*>(self);
       if (*context == nullptr) {
@@ -217,7 +218,8 @@ struct HttpServer::Impl {
 
   // A body that will be far too large, or one whose sender waits to be told, is refused at once.
   bool begin(MHD_Connection* connection, HttpRequest& request) {
-    const std::uint64_t announced = std::strtoull(header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH).c_str(), nullptr, 10);
+    const std::uint64_t announced =
+        std::strtoull(header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH).c_str(), nullptr, 10);
     if (announced <= options.max_body_bytes) return true;
     request.body_too_large = true;
     const bool waits = !header(connection, MHD_HTTP_HEADER_EXPECT).empty();
@@ -238,7 +240,8 @@ struct HttpServer::Impl {
     // The time the handler takes is not the client's silence.
     MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
     const HttpResponse response = handler(request);
-    MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, static_cast<unsigned>(options.read_timeout.count()));
+    MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+                              static_cast<unsigned>(options.read_timeout.count()));
     return send(connection, response);
   }
 
@@ -247,7 +250,7 @@ struct HttpServer::Impl {
   UnfinishedRequests unfinished;
   const std::uint16_t port;
   MHD_Daemon* daemon = nullptr;
-  int own_fd;  // the listening socket, while the daemon does not have it
+  int own_fd;            // the listening socket, while the daemon does not have it
   std::jthread watcher;  // the last member: it stops before `unfinished` goes
 };
 

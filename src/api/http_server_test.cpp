@@ -171,7 +171,8 @@ TEST_F(HttpServerTest, RefusesAPageOfAnotherSite) {
   start();
   EXPECT_EQ(call(url("/finalize"), "POST", "", {"Origin: https://evil.example"}).status, 403);
   EXPECT_TRUE(job_.commands().empty());
-  EXPECT_EQ(call(url("/finalize"), "POST", "", {fmt::format("Origin: http://127.0.0.1:{}", server_->port())}).status, 200);
+  EXPECT_EQ(call(url("/finalize"), "POST", "", {fmt::format("Origin: http://127.0.0.1:{}", server_->port())}).status,
+            200);
 }
 
 TEST_F(HttpServerTest, TakesABodyOfJustTheLimit) {
@@ -190,7 +191,7 @@ TEST_F(HttpServerTest, RefusesALargeBodyHoweverItIsSent) {
   start();
   const std::string body(std::size_t{5} << 20, ' ');
   const std::string type = "Content-Type: application/json";
-  EXPECT_EQ(call(url("/start"), "POST", body, {type, "Expect:"}).status, 413);              // at once
+  EXPECT_EQ(call(url("/start"), "POST", body, {type, "Expect:"}).status, 413);               // at once
   EXPECT_EQ(call(url("/start"), "POST", body, {type, "Expect: 100-continue"}).status, 413);  // after asking
   EXPECT_EQ(call(url("/start"), "POST", body, {type, "Transfer-Encoding: chunked"}).status, 413);
   EXPECT_TRUE(job_.commands().empty());
@@ -199,7 +200,8 @@ TEST_F(HttpServerTest, RefusesALargeBodyHoweverItIsSent) {
 TEST_F(HttpServerTest, RefusesAnAnnouncedGiantWithoutReadingIt) {
   start();
   Socket socket(server_->port());
-  socket.write("POST /start HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n");
+  socket.write(
+      "POST /start HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n");
   EXPECT_THAT(socket.read_all(5s), StartsWith("HTTP/1.1 413 "));
 }
 
@@ -222,8 +224,8 @@ TEST_F(HttpServerTest, HangsUpOnWhoeverSendsNothing) {
 TEST_F(HttpServerTest, HangsUpOnWhoeverSendsDropByDrop) {
   start();
   // Never silent for as long as the limit, yet over it in all: headers, then a body.
-  const std::vector<std::string> heads = {
-      "GET /status HTTP/1.1\r\nHost: ", "POST /start HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"};
+  const std::vector<std::string> heads = {"GET /status HTTP/1.1\r\nHost: ",
+                                          "POST /start HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"};
   for (const auto& head : heads) {
     Socket socket(server_->port());
     socket.write(head);

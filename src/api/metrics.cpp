@@ -38,7 +38,9 @@ class Page {
     metric.counter.value = value;
     families_.push_back({name, help, MetricType::Counter, {metric}});
   }
-  void counter(const char* name, const char* help, std::int64_t value) { counter(name, help, static_cast<double>(value)); }
+  void counter(const char* name, const char* help, std::int64_t value) {
+    counter(name, help, static_cast<double>(value));
+  }
 
   [[nodiscard]] std::string text() const {
     std::ostringstream out;

@@ -93,7 +93,7 @@ ErrorWords words_of(const Error& error) {
 
 struct Routes::Route {
   std::string_view path;
-  HttpResponse (Routes::*read)() const = nullptr;             // a GET, or
+  HttpResponse (Routes::*read)() const = nullptr;              // a GET, or
   Status (Routes::*command)(std::string_view body) = nullptr;  // a POST
 
   [[nodiscard]] bool allows(std::string_view method) const {
@@ -135,7 +135,8 @@ HttpResponse Routes::dispatch(const HttpRequest& request) {
                   "no such path; there are /status, /metrics, /start, /pause, /resume, /finalize and /reset");
   }
   if (!route->allows(request.method)) {
-    HttpResponse response = refuse(405, "method_not_allowed", fmt::format("{} takes {} only", route->path, route->allow()));
+    HttpResponse response =
+        refuse(405, "method_not_allowed", fmt::format("{} takes {} only", route->path, route->allow()));
     response.allow = route->allow();
     return response;
   }

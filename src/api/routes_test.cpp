@@ -117,7 +117,8 @@ TEST_F(RoutesTest, RefuseALargeBody) {
 TEST_F(RoutesTest, RefuseABodyThatIsNotSaidToBeJson) {
   Routes routes(job_, defaults_, "1");
   HttpRequest request = post("/start", "{}");
-  for (const auto type : {"", "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/json+x"}) {
+  for (const auto type :
+       {"", "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/json+x"}) {
     request.content_type = type;
     EXPECT_EQ(refused(routes.handle(request), "unsupported_media_type"), 415) << type;
   }
@@ -130,7 +131,8 @@ TEST_F(RoutesTest, RefuseABodyThatIsNotSaidToBeJson) {
 TEST_F(RoutesTest, RefuseCommandsOfOtherSites) {
   Routes routes(job_, defaults_, "1");
   HttpRequest request = post("/finalize");
-  for (const auto origin : {"https://evil.example", "http://127.0.0.1:9999", "null", "http://127.0.0.1:2242.evil.example"}) {
+  for (const auto origin :
+       {"https://evil.example", "http://127.0.0.1:9999", "null", "http://127.0.0.1:2242.evil.example"}) {
     request.origin = origin;
     EXPECT_EQ(refused(routes.handle(request), "foreign_origin"), 403) << origin;
   }

@@ -34,8 +34,9 @@ TEST(Sizes, ReadsBytesDecimalAndBinaryUnits) {
 }
 
 TEST(Sizes, RefusesWhatIsNoSizeAndSaysWhatOneIs) {
-  constexpr std::array<std::string_view, 18> kBad = {"",      " ",    "MB",     "-1",    "+1",  "1e3",  "0x10", "12 parsecs", "12M",
-                                                     "1.5.2", "1  MB", "1MB ", " 1MB", "nan", "inf", "1.5", "1,5MB",      "12MBit"};
+  constexpr std::array<std::string_view, 18> kBad = {"",     " ",          "MB",  "-1",    "+1",    "1e3",
+                                                     "0x10", "12 parsecs", "12M", "1.5.2", "1  MB", "1MB ",
+                                                     " 1MB", "nan",        "inf", "1.5",   "1,5MB", "12MBit"};
   for (const auto text : kBad) {
     const auto parsed = parse_size(text);
     ASSERT_FALSE(parsed) << text;

@@ -21,7 +21,8 @@ constexpr std::int64_t kMaxSegmentBytes = std::int64_t{64} << 30;
 const std::array<TuningField, 7> kFields = {{
     {"cloneNumParallelCollections", "clone-num-parallel-collections", "Collections copied at a time",
      &Tuning::clone_parallel_collections, kMaxWorkers},
-    {"cloneNumReadWorkers", "clone-num-read-workers", "Ranges copied at a time", &Tuning::clone_read_workers, kMaxWorkers},
+    {"cloneNumReadWorkers", "clone-num-read-workers", "Ranges copied at a time", &Tuning::clone_read_workers,
+     kMaxWorkers},
     {"cloneNumInsertWorkers", "clone-num-insert-workers", "Ranges copied at a time; the larger of both counts",
      &Tuning::clone_insert_workers, kMaxWorkers},
     {"cloneSegmentSize", "clone-segment-size", "Size of a range that is copied at once", &Tuning::clone_segment_bytes,
@@ -39,10 +40,11 @@ std::span<const TuningField> tuning_fields() { return kFields; }
 
 Status set_tuning(Tuning& tuning, const TuningField& field, std::int64_t value) {
   if (value < 0 || value > field.max) {
-    return fail(ErrorCode::invalid_argument,
-                field.is_size() ? fmt::format("must be a size from 0 (plm chooses) to {}, not {} bytes",
-                                              format_size(field.max), value)
-                                : fmt::format("must be a whole number from 0 (plm chooses) to {}, not {}", field.max, value));
+    return fail(
+        ErrorCode::invalid_argument,
+        field.is_size()
+            ? fmt::format("must be a size from 0 (plm chooses) to {}, not {} bytes", format_size(field.max), value)
+            : fmt::format("must be a whole number from 0 (plm chooses) to {}, not {}", field.max, value));
   }
   if (const auto* count = std::get_if<int Tuning::*>(&field.member)) {
     tuning.** count = static_cast<int>(value);

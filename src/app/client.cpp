@@ -78,12 +78,15 @@ void add_start_flags(CLI::App& app, Flags& flags) {
   app.add_option("--include-namespaces", flags.include, "db.coll or db.*, separated by commas (all)")
       ->type_name("NAMES")
       ->allow_extra_args(false);
-  app.add_option("--exclude-namespaces", flags.exclude, "The same; exclude wins")->type_name("NAMES")->allow_extra_args(false);
+  app.add_option("--exclude-namespaces", flags.exclude, "The same; exclude wins")
+      ->type_name("NAMES")
+      ->allow_extra_args(false);
   app.add_flag("--replace-target", flags.replace_target, "Drop what the target holds in the selected namespaces");
   app.add_flag("--pause-on-initial-sync", flags.pause_on_initial_sync, "Pause when the initial sync is complete");
   for (std::size_t i = 0; i < tuning_fields().size(); ++i) {
     const TuningField& field = tuning_fields()[i];
-    app.add_option(fmt::format("--{}", field.flag_name), flags.tuning.at(i), fmt::format("{} (0: plm chooses)", field.help))
+    app.add_option(fmt::format("--{}", field.flag_name), flags.tuning.at(i),
+                   fmt::format("{} (0: plm chooses)", field.help))
         ->type_name(field.is_size() ? "SIZE" : "NUMBER");
   }
 }
@@ -94,7 +97,8 @@ Result<std::string> url_of(const CLI::App& app, const Flags& flags, const Enviro
   const char* url_variable = environment("PLM_URL");
   std::string url = !flags.url.empty() ? flags.url : !by_place && url_variable != nullptr ? url_variable : "";
   if (!url.empty()) {
-    if (!url.starts_with("http://") && !url.starts_with("https://")) return refuse("\"{}\" is not an http URL", showable(url));
+    if (!url.starts_with("http://") && !url.starts_with("https://"))
+      return refuse("\"{}\" is not an http URL", showable(url));
     while (url.ends_with('/')) url.pop_back();
     return url;
   }
@@ -156,7 +160,8 @@ int report_unreachable(const Error& error, const ClientOutput& output) {
 Result<ordered_json> parse_answer(const ClientCommand& command, const HttpAnswer& answer) {
   ordered_json parsed = ordered_json::parse(answer.body, nullptr, false);
   if (!parsed.is_object() || !parsed.contains("ok") || !parsed["ok"].is_boolean()) {
-    return fail(ErrorCode::network, fmt::format("what answers at {} is not plm (HTTP status {})", command.url, answer.status));
+    return fail(ErrorCode::network,
+                fmt::format("what answers at {} is not plm (HTTP status {})", command.url, answer.status));
   }
   return parsed;
 }
@@ -171,8 +176,8 @@ int print_answer(const ClientCommand& command, const HttpAnswer& answer, const C
   }
   if (!ok) {
     const auto error = parsed->find("error");
-    output.err << "plm: " << command.name << ": "
-               << (error != parsed->end() && error->is_string() ? error->get<std::string>() : "refused") << '\n';
+    const bool named = error != parsed->end() && error->is_string();
+    output.err << "plm: " << (named ? error->get<std::string>() : command.name + " was refused") << '\n';
     return exit_code::failed;
   }
   if (command.name != "status") {
@@ -237,7 +242,8 @@ Result<ClientCommand> parse_client_arguments(const std::vector<std::string>& arg
   out.json = flags.json;
   out.watch = flags.watch;
   if (out.name == "version") {
-    out.print = flags.json ? fmt::format("{}\n", ordered_json{{"version", version}}.dump()) : fmt::format("plm {}\n", version);
+    out.print =
+        flags.json ? fmt::format("{}\n", ordered_json{{"version", version}}.dump()) : fmt::format("plm {}\n", version);
     return out;
   }
   auto url = url_of(app, flags, environment);

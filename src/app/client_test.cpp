@@ -71,9 +71,9 @@ TEST(ClientArguments, ThatAreWrongAreNamedInOneLine) {
 
 TEST(ClientArguments, OfAStartBecomeItsBody) {
   EXPECT_EQ(parse({"start"})->body, "{}");
-  const auto command =
-      parse({"start", "--include-namespaces", "a.b, c.*", "--include-namespaces", "d.*", "--exclude-namespaces", "c.x",
-             "--replace-target", "--pause-on-initial-sync", "--clone-segment-size", "500MB", "--repl-num-workers", "3"});
+  const auto command = parse({"start", "--include-namespaces", "a.b, c.*", "--include-namespaces", "d.*",
+                              "--exclude-namespaces", "c.x", "--replace-target", "--pause-on-initial-sync",
+                              "--clone-segment-size", "500MB", "--repl-num-workers", "3"});
   ASSERT_TRUE(command) << command.error().message;
   EXPECT_EQ(command->body,
             R"({"includeNamespaces":["a.b","c.*","d.*"],"excludeNamespaces":["c.x"],"replaceTarget":true,)"
@@ -136,7 +136,7 @@ TEST_F(ClientTest, GivesCommandsAndSaysWhatBecameOfThem) {
 TEST_F(ClientTest, ReturnsOneForARefusalAndSaysWhy) {
   job_.on_command = [](const std::string&) -> Status { return fail(ErrorCode::wrong_state, "the job is idle"); };
   EXPECT_EQ(run({"pause"}), exit_code::failed);
-  EXPECT_EQ(err_.str(), "plm: pause: the job is idle\n");
+  EXPECT_EQ(err_.str(), "plm: the job is idle\n");
   EXPECT_EQ(out_.str(), "");
   EXPECT_EQ(run({"pause", "--json"}), exit_code::failed);
   EXPECT_EQ(out_.str(), "{\"ok\":false,\"error\":\"the job is idle\",\"code\":\"wrong_state\"}\n");

@@ -34,7 +34,8 @@ Result<Number> parse_number(std::string_view text) {
   Number out{};
   const char* const end = text.data() + text.size();
   const auto [rest, problem] = std::from_chars(text.data(), end, out);
-  if (problem != std::errc() || rest != end || text.empty()) return refuse("\"{}\" is not a whole number", showable(text));
+  if (problem != std::errc() || rest != end || text.empty())
+    return refuse("\"{}\" is not a whole number", showable(text));
   return out;
 }
 
@@ -106,7 +107,8 @@ class Reader {
     // An array of the configuration file is split already; a name may hold a comma there.
     const bool split = setting->values.size() == 1;
     for (const std::string& value : setting->values) {
-      const auto entries = split || setting->origin.starts_with('-') ? split_list(value) : std::vector<std::string>{value};
+      const auto entries =
+          split || setting->origin.starts_with('-') ? split_list(value) : std::vector<std::string>{value};
       out.insert(out.end(), entries.begin(), entries.end());
     }
     const auto filter = name == "include-namespaces" ? Filter::make(out, {}) : Filter::make({}, out);

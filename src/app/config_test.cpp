@@ -59,14 +59,39 @@ TEST(DaemonConfig, HasDefaults) {
 }
 
 TEST(DaemonConfig, TakesEveryOptionFromFlags) {
-  const auto invocation = configure_rest({"--listen", "::1", "--port", "1", "--log-level", "trace", "--log-json",
-                                          "--memory-limit", "1GiB", "--reset-state", "--start", "--replace-target",
-                                          "--pause-on-initial-sync", "--include-namespaces", "a.b, c.*",
-                                          "--include-namespaces", "d.*", "--exclude-namespaces", "c.x",
-                                          "--clone-num-parallel-collections", "1", "--clone-num-read-workers", "2",
-                                          "--clone-num-insert-workers", "3", "--clone-segment-size", "500MB",
-                                          "--clone-read-batch-size", "4MiB", "--repl-num-workers", "5",
-                                          "--repl-bulk-ops-size", "6"});
+  const auto invocation = configure_rest({"--listen",
+                                          "::1",
+                                          "--port",
+                                          "1",
+                                          "--log-level",
+                                          "trace",
+                                          "--log-json",
+                                          "--memory-limit",
+                                          "1GiB",
+                                          "--reset-state",
+                                          "--start",
+                                          "--replace-target",
+                                          "--pause-on-initial-sync",
+                                          "--include-namespaces",
+                                          "a.b, c.*",
+                                          "--include-namespaces",
+                                          "d.*",
+                                          "--exclude-namespaces",
+                                          "c.x",
+                                          "--clone-num-parallel-collections",
+                                          "1",
+                                          "--clone-num-read-workers",
+                                          "2",
+                                          "--clone-num-insert-workers",
+                                          "3",
+                                          "--clone-segment-size",
+                                          "500MB",
+                                          "--clone-read-batch-size",
+                                          "4MiB",
+                                          "--repl-num-workers",
+                                          "5",
+                                          "--repl-bulk-ops-size",
+                                          "6"});
   ASSERT_TRUE(invocation) << invocation.error().message;
   const DaemonConfig& config = invocation->config;
   EXPECT_EQ(config.listen, "::1");
@@ -115,8 +140,8 @@ TEST(DaemonConfig, TakesEveryOptionFromTheEnvironmentAndFromAFile) {
     text += option.name + " = \"" + values.at(option.name) + "\"\n";
   }
   const ScratchFile file(text);
-  for (const auto& invocation : {configure({}, variables), configure({"--config", file.path()}),
-                                 configure({}, {{"PLM_CONFIG", file.path()}})}) {
+  for (const auto& invocation :
+       {configure({}, variables), configure({"--config", file.path()}), configure({}, {{"PLM_CONFIG", file.path()}})}) {
     ASSERT_TRUE(invocation) << invocation.error().message;
     const DaemonConfig& config = invocation->config;
     EXPECT_EQ(config.source_uri, kSource);
@@ -139,8 +164,9 @@ TEST(DaemonConfig, TakesEveryOptionFromTheEnvironmentAndFromAFile) {
 
 TEST(DaemonConfig, LetsAFlagBeatAVariableAndAVariableTheFile) {
   const ScratchFile file("port = 3\nlisten = \"0.0.0.3\"\nlog-level = \"error\"\nstart = true\n");
-  const auto invocation = configure_rest({"--port", "1", "--config", file.path(), "--start=false"},
-                                         {{"PLM_PORT", "2"}, {"PLM_LISTEN", "0.0.0.2"}, {"PLM_CONFIG", "/nonexistent"}});
+  const auto invocation =
+      configure_rest({"--port", "1", "--config", file.path(), "--start=false"},
+                     {{"PLM_PORT", "2"}, {"PLM_LISTEN", "0.0.0.2"}, {"PLM_CONFIG", "/nonexistent"}});
   ASSERT_TRUE(invocation) << invocation.error().message;
   EXPECT_EQ(invocation->config.port, 1);
   EXPECT_EQ(invocation->config.listen, "0.0.0.2");
@@ -190,7 +216,8 @@ TEST(DaemonConfig, NeedsASourceAndATarget) {
 }
 
 TEST(DaemonConfig, RefusesWhatIsNoConnectionString) {
-  EXPECT_THAT(refusal_of(configure({"--source", "postgres://u:secret@h", "--target", kTarget})), HasSubstr("--source: "));
+  EXPECT_THAT(refusal_of(configure({"--source", "postgres://u:secret@h", "--target", kTarget})),
+              HasSubstr("--source: "));
   EXPECT_THAT(refusal_of(configure({"--source", kSource, "--target", "mongodb://u:secret:secret@h"})),
               HasSubstr("--target: "));
   EXPECT_THAT(refusal_of(configure({"--target", kTarget}, {{"PLM_SOURCE_URI", "mongodb://"}})),

@@ -9,7 +9,7 @@ namespace plm {
 
 namespace {
 
-constexpr std::size_t kMaxAnswerBytes = 64 << 20;  // 10,000 collections being copied are 1 MB
+constexpr std::size_t kMaxAnswerBytes = std::size_t{64} << 20;  // 10,000 collections being copied are 1 MB
 constexpr std::chrono::seconds kConnectLimit{5};
 
 void ensure_curl() {

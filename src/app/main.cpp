@@ -21,6 +21,7 @@ int usage_error(const plm::Error& error) {
 }
 
 int run(std::vector<std::string> arguments) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): read before there is a second thread
   const plm::Environment environment = [](const char* name) { return std::getenv(name); };
   if (!arguments.empty() && plm::is_client_command(arguments.front())) {
     const auto command = plm::parse_client_arguments(arguments, environment, PLM_VERSION);

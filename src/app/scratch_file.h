@@ -1,10 +1,10 @@
 // A file for one test, removed at its end.
 #pragma once
 
+#include <unistd.h>
 #include <cstdlib>
 #include <fstream>
 #include <string>
-#include <unistd.h>
 
 namespace plm {
 

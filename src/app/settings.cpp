@@ -62,7 +62,8 @@ constexpr std::string_view kFooter =
 std::string name_unexpected(const std::vector<std::string>& arguments) {
   const auto flag = std::ranges::find_if(arguments, [](const std::string& text) { return text.starts_with('-'); });
   if (flag != arguments.end()) return "unknown option " + showable(flag->substr(0, flag->find('=')));
-  return fmt::format("unexpected argument {}; a command comes first, as in \"plm status\"", showable(arguments.front()));
+  return fmt::format("unexpected argument {}; a command comes first, as in \"plm status\"",
+                     showable(arguments.front()));
 }
 
 // CLI11's messages may quote a value on several lines; the first line, without URIs.
@@ -102,7 +103,9 @@ Result<CommandLine> parse_daemon_arguments(const std::vector<std::string>& argum
     if (option.kind == Option::Kind::flag) {
       app.add_flag("--" + option.name, flags[option.name], help);
     } else {
-      app.add_option("--" + option.name, values[option.name], help)->type_name(option.value_name)->allow_extra_args(false);
+      app.add_option("--" + option.name, values[option.name], help)
+          ->type_name(option.value_name)
+          ->allow_extra_args(false);
     }
   }
   try {
@@ -117,7 +120,8 @@ Result<CommandLine> parse_daemon_arguments(const std::vector<std::string>& argum
     out.print = fmt::format("plm {}\n", version);
     return out;
   }
-  if (const auto extras = app.remaining(); !extras.empty()) return fail(ErrorCode::invalid_argument, name_unexpected(extras));
+  if (const auto extras = app.remaining(); !extras.empty())
+    return fail(ErrorCode::invalid_argument, name_unexpected(extras));
   if (config_files.size() > 1) return fail(ErrorCode::invalid_argument, "--config: given twice");
   if (!config_files.empty()) out.config_file = config_files.front();
 

@@ -52,7 +52,8 @@ struct CommandLine {
 
 // The arguments behind "plm" or "plm serve". Errors: invalid_argument, naming
 // the argument; never a URI in it.
-[[nodiscard]] Result<CommandLine> parse_daemon_arguments(const std::vector<std::string>& arguments, std::string_view version);
+[[nodiscard]] Result<CommandLine> parse_daemon_arguments(const std::vector<std::string>& arguments,
+                                                         std::string_view version);
 
 [[nodiscard]] Settings settings_of(const Environment& environment);
 

@@ -107,7 +107,8 @@ TEST(MergedSettings, TakeTheFlagThenTheVariableThenTheFile) {
 }
 
 TEST(MergedSettings, LetAConnectionStringBeatAFileOfAWeakerPlace) {
-  const auto by_flag = merged(one("source", "flag"), one("source-uri-file", "variable"), one("source-uri-file", "file"));
+  const auto by_flag =
+      merged(one("source", "flag"), one("source-uri-file", "variable"), one("source-uri-file", "file"));
   EXPECT_EQ(by_flag.size(), 1);
   EXPECT_TRUE(by_flag.contains("source"));
   const auto by_variable = merged({}, one("target-uri-file", "variable"), one("target", "file"));

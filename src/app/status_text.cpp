@@ -61,15 +61,16 @@ void add_copy(Lines& lines, const ordered_json& sync) {
   if (eta > 0 && estimated > copied) {
     speed = fmt::format(", {}/s, {} left", format_size((estimated - copied) / eta), format_duration(eta));
   }
-  lines.add("copy", "{} {:.1f} %, {} of {}{}", progress_bar(part), part * 100, format_size(copied), format_size(estimated),
-            speed);
+  lines.add("copy", "{} {:.1f} %, {} of {}{}", progress_bar(part), part * 100, format_size(copied),
+            format_size(estimated), speed);
 }
 
 void add_initial_sync(Lines& lines, const ordered_json& sync) {
   add_copy(lines, sync);
   const ordered_json& collections = sync.at("collections");
   lines.add("collections", "{} of {} copied{}", format_count(collections.at("copied").get<std::int64_t>()),
-            format_count(collections.at("total").get<std::int64_t>()), names_text("copying", collections.at("copying")));
+            format_count(collections.at("total").get<std::int64_t>()),
+            names_text("copying", collections.at("copying")));
   const ordered_json& indexes = sync.at("indexes");
   lines.add("indexes", "{} of {} built{}", format_count(indexes.at("built").get<std::int64_t>()),
             format_count(indexes.at("total").get<std::int64_t>()), names_text("building", indexes.at("building")));
@@ -103,7 +104,8 @@ void add_finalization(Lines& lines, const ordered_json& finalization) {
     lines.add(index.at("type").get<std::string>(), "index {} of {} {}: {}", index.at("indexName").get<std::string>(),
               index.at("namespace").get<std::string>(), index.at("keys").dump(), index.at("reason").get<std::string>());
   }
-  for (const auto& difference : finalization.at("differences")) lines.add("difference", "{}", difference.get<std::string>());
+  for (const auto& difference : finalization.at("differences"))
+    lines.add("difference", "{}", difference.get<std::string>());
 }
 
 std::string lines_of(const ordered_json& status) {
@@ -111,8 +113,10 @@ std::string lines_of(const ordered_json& status) {
   const auto state = status.at("state").get<std::string>();
   const auto info = status.value("info", std::string());
   const auto mode = status.value("mode", std::string());
-  lines.add("state", "{}{}{}", state, info.empty() ? "" : ": " + info, mode.empty() ? "" : fmt::format(" ({} mode)", mode));
-  if (const auto error = status.find("error"); error != status.end()) lines.add("error", "{}", error->get<std::string>());
+  lines.add("state", "{}{}{}", state, info.empty() ? "" : ": " + info,
+            mode.empty() ? "" : fmt::format(" ({} mode)", mode));
+  if (const auto error = status.find("error"); error != status.end())
+    lines.add("error", "{}", error->get<std::string>());
   add_server(lines, "source", status.at("source"));
   add_server(lines, "target", status.at("target"));
   if (state != "idle") {

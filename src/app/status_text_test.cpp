@@ -105,9 +105,10 @@ TEST(StatusText, SaysWhyAJobFailed) {
   report.state = JobState::failed;
   report.info = "Failed";
   report.error = "the position is no longer in the oplog";
-  EXPECT_TRUE(text_of(report).starts_with("state        failed: Failed\n"
-                                          "error        the position is no longer in the oplog\n"
-                                          "source "))
+  EXPECT_TRUE(
+      text_of(report).starts_with("state        failed: Failed\n"
+                                  "error        the position is no longer in the oplog\n"
+                                  "source "))
       << text_of(report);
 }
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 namespace plm {
 
@@ -21,7 +21,9 @@ Result<std::string> read_text_file(const std::string& path) {
   }
   const int error = errno;
   if (fd >= 0) close(fd);
-  if (count < 0) return fail(ErrorCode::invalid_argument, fmt::format("cannot read {}: {}", path, std::strerror(error)));
+  if (count < 0)
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("cannot read {}: {}", path, std::generic_category().message(error)));
   return out;
 }
 

@@ -67,8 +67,8 @@ std::string timestamp() {
   const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
   std::tm parts{};
   gmtime_r(&seconds, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                     parts.tm_hour, parts.tm_min, parts.tm_sec, millis);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, millis);
 }
 
 // As a JSON string, with its quotes; bytes that are not UTF-8 are replaced.
@@ -103,8 +103,8 @@ std::string text_line(Level level, std::string_view message, Fields fields) {
 }
 
 std::string json_line(Level level, std::string_view message, Fields fields) {
-  std::string line = fmt::format(R"({{"time":"{}","level":"{}","message":{})", timestamp(), name_of(level, Format::json),
-                                 json_string(message));
+  std::string line = fmt::format(R"({{"time":"{}","level":"{}","message":{})", timestamp(),
+                                 name_of(level, Format::json), json_string(message));
   for (const Field& field : fields) {
     // "nan" and "inf" are numbers to C++ and none to JSON.
     const bool number = field.is_number && nlohmann::json::accept(field.value);

@@ -31,16 +31,19 @@ TEST(Log, WritesTimeLevelMessageAndFields) {
     info("collection copied", {{"ns", "shop.orders"}, {"documents", 12}, {"seconds", 1.5}, {"first", true}});
   });
   ASSERT_EQ(lines.size(), 1);
-  EXPECT_THAT(lines[0], testing::MatchesRegex("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z "
-                                              "INFO collection copied ns=shop\\.orders documents=12 seconds=1\\.500 first=true"));
+  EXPECT_THAT(lines[0],
+              testing::MatchesRegex("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z "
+                                    "INFO collection copied ns=shop\\.orders documents=12 seconds=1\\.500 first=true"));
 }
 
 TEST(Log, QuotesValuesThatWouldNotBeOneWord) {
   const auto lines = lines_of(Level::info, Format::text, [] {
-    warn("a refusal", {{"blank", "a b"}, {"quote", "say \"no\""}, {"empty", ""}, {"newline", "a\nb"}, {"equals", "a=b"}});
+    warn("a refusal",
+         {{"blank", "a b"}, {"quote", "say \"no\""}, {"empty", ""}, {"newline", "a\nb"}, {"equals", "a=b"}});
   });
   ASSERT_EQ(lines.size(), 1);
-  EXPECT_THAT(lines[0], testing::EndsWith(R"(WARN a refusal blank="a b" quote="say \"no\"" empty="" newline="a\nb" equals="a=b")"));
+  EXPECT_THAT(lines[0], testing::EndsWith(
+                            R"(WARN a refusal blank="a b" quote="say \"no\"" empty="" newline="a\nb" equals="a=b")"));
 }
 
 TEST(Log, KeepsAMessageOnOneLine) {

@@ -236,6 +236,7 @@ Status Controller::do_reset() {
 // ---- The thread --------------------------------------------------------------------------
 
 void Controller::run(const std::stop_token& stop) {
+  tick();  // the first requests find the saved state, if the target answers
   while (!stop.stop_requested()) {
     const std::uint64_t seen = wake_.seen();
     serve_requests();

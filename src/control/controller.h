@@ -133,7 +133,7 @@ class Controller final : public JobControl {
   JobRecord record_;
   std::shared_ptr<Engine> engine_;
   std::optional<ApplyMode> mode_;
-  std::string load_error_;
+  std::string load_error_ = "plm has just started";
   std::string stall_;
   double clone_rate_ = 0;  // bytes per second, of the last ten seconds
   StatusReport last_report_;  // of the engine that is gone

@@ -4,7 +4,6 @@
 #include <iterator>
 
 #include "base/log.h"
-#include "engine/portable_update.h"
 
 namespace plm {
 
@@ -121,7 +120,6 @@ Status Applier::insert_into(const Twin& twin, std::span<const Operation* const> 
 Status Applier::apply_in_order(const std::vector<const Operation*>& ordered, std::vector<Reread>& again) {
   std::vector<TargetOperation> operations;
   std::vector<const Operation*> origins;
-  std::deque<bson::Document> updates;  // keeps rewritten updates in place
   operations.reserve(ordered.size());
   origins.reserve(ordered.size());
   for (const Operation* operation : ordered) {
@@ -129,19 +127,8 @@ Status Applier::apply_in_order(const std::vector<const Operation*>& ordered, std
     out.twin = &operation->collection->twin;
     out.id = operation->id;
     out.body = operation->body;
-    if (operation->kind == OperationKind::erase) {
-      out.kind = TargetOperation::Kind::erase;
-    } else if (operation->kind == OperationKind::update) {
-      out.kind = TargetOperation::Kind::diff;
-      if (!operation->raw_diff) {
-        std::optional<bson::Document> update = portable_update(operation->body);
-        if (!update) {
-          again.push_back({operation, {}});
-          continue;
-        }
-        out.body = updates.emplace_back(*std::move(update)).view();
-      }
-    }
+    if (operation->kind == OperationKind::erase) out.kind = TargetOperation::Kind::erase;
+    if (operation->kind == OperationKind::update) out.kind = TargetOperation::Kind::diff;
     operations.push_back(out);
     origins.push_back(operation);
   }

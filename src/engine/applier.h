@@ -9,7 +9,6 @@
 // parked, every operation for it is answered by reading again.
 #pragma once
 
-#include <deque>
 #include <unordered_map>
 #include <vector>
 

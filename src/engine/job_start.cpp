@@ -62,6 +62,7 @@ namespace {
 Result<std::unordered_map<Uuid, Namespace, UuidHash>> names_on_target(Target& target, const std::vector<std::string>& databases) {
   std::unordered_map<Uuid, Namespace, UuidHash> out;
   for (const std::string& database : databases) {
+    if (!replicable(database, "any")) continue;  // the least roles may not list the server's own
     auto listed = target.list_collections(database);
     if (!listed) return fail(std::move(listed.error()));
     for (const CollectionSpec& spec : *listed) {
@@ -91,6 +92,29 @@ Status match_twins(SavedJob& job, const std::unordered_map<Uuid, Namespace, Uuid
   return {};
 }
 
+// Twins that were created without their UUID having been saved: empty ones of a
+// wanted name. They go, so that their names are free for what the stream brings.
+Status drop_unfinished_twins(const SavedJob& job, Target& target,
+                             const std::unordered_map<Uuid, Namespace, UuidHash>& names) {
+  std::unordered_map<Namespace, Uuid> by_name;
+  for (const auto& [uuid, ns] : names) by_name.emplace(ns, uuid);
+  for (const auto& [uuid, collection] : job.catalog.collections()) {
+    if (!collection.ref) continue;
+    by_name.erase(collection.ref->twin.ns);
+  }
+  for (const auto& [uuid, collection] : job.catalog.collections()) {
+    const auto found = by_name.find(collection.spec.ns);
+    if (collection.ref || found == by_name.end()) continue;
+    auto count = target.count_documents(collection.spec.ns);
+    if (!count) return fail(std::move(count.error()));
+    if (*count > 0) {
+      return fail(ErrorCode::wrong_state, collection.spec.ns.text() + " exists on the target and is not this job's");
+    }
+    if (auto dropped = target.drop({found->first, found->second}); !dropped) return dropped;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, StateStore& store) {
@@ -101,6 +125,7 @@ Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, Stat
   auto names = names_on_target(target, *databases);
   if (!names) return fail(std::move(names.error()));
   if (auto matched = match_twins(**job, *names); !matched) return fail(std::move(matched.error()));
+  if (auto dropped = drop_unfinished_twins(**job, target, *names); !dropped) return fail(std::move(dropped.error()));
   // What the process before this one wrote behind its last save is on the
   // target: until the stream has passed the present, it may be ahead (M9).
   auto now = source.append_note("plm goes on to replicate");

@@ -32,8 +32,7 @@ struct Operation {
   std::shared_ptr<const CollectionRef> collection;
   OperationKind kind = OperationKind::insert;
   bson::Value id;
-  bson::View body;         // insert, replace: the document; update: the diff
-  bool raw_diff = true;    // update: a $v:2 diff, not a public description
+  bson::View body;  // insert, replace: the document; update: the $v:2 diff
   ClusterTime time;
   std::size_t key_hash = 0;
   std::uint64_t sequence = 0;

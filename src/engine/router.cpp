@@ -34,9 +34,11 @@ Operation operation_of(const ChangeEvent& event, const std::shared_ptr<const bso
       out.body = event.full_document;
       break;
     case EventKind::update:
-      out.kind = OperationKind::update;
-      out.raw_diff = !event.raw_update.empty();
-      out.body = out.raw_diff ? event.raw_update : event.public_update;
+      // Without the diff (portable mode) the document is read again: replaying
+      // $set over a document that the copy read later can leave its fields in
+      // another order than the source's.
+      out.kind = event.raw_update.empty() ? OperationKind::reread : OperationKind::update;
+      out.body = event.raw_update;
       break;
     case EventKind::erase:
       out.kind = OperationKind::erase;
@@ -157,6 +159,8 @@ void Router::on(RangeEnded& message) {
       range.resume_at = message.resume_at;
       collection->copied.documents += message.copied.documents;
       collection->copied.size_bytes += message.copied.size_bytes;
+      // The reason may be over already; otherwise its end lets the range go on.
+      if (!pause_.load() && !pending_) copying_.resume(*collection);
       return;
     case RangeEnded::How::gone:  // the stream will tell; until then its events mean nothing
       copying_.discard(*collection, range);
@@ -697,7 +701,7 @@ void Router::apply_to_catalog(PendingChange& pending) {
 
 bool Router::hand_out_work() {
   if (pause_.load()) return come_to_rest();
-  if (pause_save_ != 0) {
+  if (std::exchange(resting_, false)) {
     pause_save_ = 0;
     for (const auto& [uuid, collection] : catalog_.collections()) copying_.resume(collection);
   }
@@ -710,6 +714,7 @@ bool Router::hand_out_work() {
 
 // Index builds go on during a pause.
 bool Router::come_to_rest() {
+  resting_ = true;
   copying_.stop_all();
   if (pause_save_ != 0 || !sender_.idle() || copying_.outstanding() != 0 || !saver_idle()) return false;
   pause_save_ = save();

@@ -188,6 +188,7 @@ class Router final : public Role {
   SteadyTime last_save_{};
   ClusterTime last_saved_time_;
 
+  bool resting_ = false;
   std::uint64_t pause_save_ = 0;  // the save that pausing ends with; 0: not paused
 
   std::atomic<std::uint64_t> limit_{0};

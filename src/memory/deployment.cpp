@@ -426,23 +426,31 @@ Status MemoryDeployment::drop_index(const Namespace& ns, const std::string& name
 Status MemoryDeployment::modify(const Namespace& ns, bson::View change) {
   MemoryCollection* collection = find(ns);
   if (collection == nullptr) return no_collection(ns);
+  bson::Builder description;
+  bson::Document options = collection->options;
   for (const bson::Element& field : change) {
     if (field.key == "index") {
-      if (Status modified = modify_index(*collection, field.value.as_document()); !modified) return modified;
-    } else if (field.key == "cappedSize" || field.key == "cappedMax") {
+      const auto modified = modify_index(*collection, field.value.as_document());
+      if (!modified) return fail(modified.error());
+      if (*modified) description.append(field.key, field.value);
+      continue;
+    }
+    description.append(field.key, field.value);
+    if (field.key == "cappedSize" || field.key == "cappedMax") {
       const std::string_view option = field.key == "cappedSize" ? "size" : "max";
-      collection->options = with(collection->options.view(), option, field.value);
+      options = with(options.view(), option, field.value);
     } else if (field.key == "expireAfterSeconds" && field.value.as_string() == "off") {
-      collection->options = without(collection->options.view(), field.key);
+      options = without(options.view(), field.key);
     } else {
-      collection->options = with(collection->options.view(), field.key, field.value);
+      options = with(options.view(), field.key, field.value);
     }
   }
-  oplog_.add_ddl({.type = "modify", .ns = ns, .uuid = collection->uuid, .description = change});
+  collection->options = std::move(options);
+  oplog_.add_ddl({.type = "modify", .ns = ns, .uuid = collection->uuid, .description = description.view()});
   return {};
 }
 
-Status MemoryDeployment::modify_index(MemoryCollection& collection, bson::View change) {
+Result<bool> MemoryDeployment::modify_index(MemoryCollection& collection, bson::View change) {
   const auto found = std::ranges::find_if(collection.indexes, [&](const IndexSpec& index) {
     return change["name"] ? index.name() == change["name"].as_string()
                           : index.keys() == change["keyPattern"].as_document();
@@ -465,8 +473,9 @@ Status MemoryDeployment::modify_index(MemoryCollection& collection, bson::View c
     }
     changed.spec = without(changed.spec.view(), "prepareUnique");
   }
+  const bool differs = changed != *found;
   *found = std::move(changed);
-  return {};
+  return differs;
 }
 
 Status MemoryDeployment::drop_database(const std::string& database) {

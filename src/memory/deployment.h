@@ -145,7 +145,8 @@ class MemoryDeployment {
   void store(MemoryCollection& collection, const bson::Value& id, DocumentPtr document);
   void evict(MemoryCollection& collection);
   Status check_indexes(const MemoryCollection& collection, bson::View document) const;
-  Status modify_index(MemoryCollection& collection, bson::View change);
+  // Whether it changed anything.
+  Result<bool> modify_index(MemoryCollection& collection, bson::View change);
 
   Options options_;
   Random random_;

@@ -266,6 +266,19 @@ TEST_F(Deployment, ConvertsAnIndexToUniqueOnlyOncePrepared) {
   EXPECT_EQ(at_.find(kNs)->indexes[0].spec.view().json(), same(R"({"key": {"a": 1}, "name": "a", "unique": true})"));
 }
 
+TEST_F(Deployment, ShowsAnEmptyModificationOfAnIndexThatStaysAsItIs) {
+  insert(R"({"_id": 1})");
+  ASSERT_TRUE(at_.create_indexes(kNs, {{json(R"({"key": {"a": 1}, "name": "a"})")}}));
+  const OplogPlace before = at_.oplog().end();
+  ASSERT_TRUE(at_.modify(kNs, json(R"({"index": {"name": "a", "hidden": true}})").view()));
+  ASSERT_TRUE(at_.modify(kNs, json(R"({"index": {"name": "a", "hidden": true}})").view()));
+  EXPECT_EQ(events(before), (Strings{same(R"({"operationType": "modify", "collectionUUID": "?",
+                                              "ns": {"db": "db", "coll": "c"},
+                                              "operationDescription": {"index": {"name": "a", "hidden": true}}})"),
+                                     same(R"({"operationType": "modify", "collectionUUID": "?",
+                                              "ns": {"db": "db", "coll": "c"}, "operationDescription": {}})")}));
+}
+
 TEST_F(Deployment, ModifiesOptions) {
   ASSERT_TRUE(at_.create(kNs, json(R"({"capped": true, "size": 4096, "expireAfterSeconds": 5})").view()));
   ASSERT_TRUE(at_.modify(kNs, json(R"({"cappedSize": 512, "cappedMax": 3})").view()));

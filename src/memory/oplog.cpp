@@ -113,7 +113,7 @@ void MemoryOplog::add_ddl(const DdlEvent& event) {
   if (event.to != nullptr) append_namespace(out, "to", *event.to);
   begin_event(out, place, event.type, event.uuid);
   append_namespace(out, "ns", event.ns);
-  if (!event.description.empty()) out.append("operationDescription", event.description);
+  if (event.description) out.append("operationDescription", *event.description);
   events_.push_back({place, out.take()});
 }
 

@@ -13,8 +13,9 @@
 //   dropped}; there is no drop event for that one.
 // - createIndexes: one event for all indexes of a command. dropIndexes: one event
 //   for each index, also for "*".
-// - modify: the fields of the collMod; numbers may have become 64-bit. The real
-//   event also has stateBeforeChange, which is left out here.
+// - modify: the fields of the collMod, without those of an index that it left as
+//   it was (so it may be empty); numbers may have become 64-bit. The real event
+//   also has stateBeforeChange, which is left out here.
 // - drop: nothing more. dropDatabase: ns has only db; before it come the drops of
 //   the collections, none of the views.
 // - The events of a transaction have one clusterTime, txnNumber and lsid. A
@@ -22,11 +23,12 @@
 // - An insertion into a full capped collection is followed by the deletions of
 //   what it pushed out.
 // - A rename to another database is create of a temporary collection there, its
-//   inserts, rename, drop. convertToCapped is create of a temporary capped
+//   createIndexes, its inserts, rename, drop. convertToCapped is create of a temporary capped
 //   collection, *no* inserts, rename with dropTarget.
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -70,9 +72,9 @@ class MemoryOplog {
   };
   struct DdlEvent {
     std::string_view type;
-    Namespace ns;                 // no collection: a whole database
-    Uuid uuid = {};               // nil: none
-    bson::View description = {};  // empty: none
+    Namespace ns;    // no collection: a whole database
+    Uuid uuid = {};  // nil: none
+    std::optional<bson::View> description = {};
     const Namespace* to = nullptr;
   };
 

@@ -119,8 +119,9 @@ Result<bool> behaves(Scratch& scratch, const Apply& apply) {
 Result<ApplyAbilities> probe_apply_abilities(Pool& pool) {
   auto scratch = Scratch::create(pool);
   if (!scratch) return fail(scratch.error());
-  const auto shared = pool.shared_from_this();
-  if (auto learned = scratch->learn_uuid(CatalogReader(shared, shared)); !learned) return fail(learned.error());
+  if (auto learned = scratch->learn_uuid(CatalogReader(pool.shared_from_this())); !learned) {
+    return fail(learned.error());
+  }
 
   ApplyAbilities out;
   const auto exactly = behaves(*scratch, [&](auto operations, auto& failures) {

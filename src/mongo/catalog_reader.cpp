@@ -155,6 +155,64 @@ Result<std::string> set_id(Connection& connection, bson::View hello) {
   return text_of(oid);
 }
 
+// Keys that one command steps over: a fraction of a second.
+constexpr std::int32_t kCountStep = 500'000;
+
+// Keys from `from` on, or all; the first `skip` of them left out.
+bson::Builder keys_command(const Namespace& ns, const bson::OwnedValue& from, std::int32_t skip) {
+  bson::Builder command;
+  command.append("find", ns.collection).append("skip", skip);
+  {
+    auto projection = command.document("projection");
+    projection->append("_id", 1);
+  }
+  {
+    auto hint = command.document("hint");
+    hint->append("_id", 1);
+  }
+  if (from) {
+    auto min = command.document("min");
+    min->append("_id", from.value());
+  }
+  return command;
+}
+
+// Whether the one _id exists that a scan with a lower bound does not reach.
+Result<bool> has_max_key(Connection& connection, const Namespace& ns) {
+  bson::Builder command;
+  command.append("find", ns.collection).append("singleBatch", true);
+  {
+    auto filter = command.document("filter");
+    filter->append("_id", bson::Value(BSON_TYPE_MAXKEY, nullptr, 0));
+  }
+  auto reply = connection.run(ns.database, command.view());
+  if (!reply) return fail(reply.error());
+  return !(*reply)["cursor"].as_document()["firstBatch"].as_document().empty();
+}
+
+Result<std::int64_t> count_keys(Connection& connection, const Namespace& ns) {
+  std::int64_t count = 0;
+  bson::OwnedValue from;
+  for (;;) {
+    bson::Builder command = keys_command(ns, from, kCountStep);
+    command.append("limit", 1).append("singleBatch", true);
+    auto reply = connection.run(ns.database, command.view());
+    if (!reply) return fail(reply.error());
+    const bson::View found = (*reply)["cursor"].as_document()["firstBatch"].as_document();
+    if (found.empty()) break;
+    count += kCountStep;
+    from = bson::OwnedValue(found["0"].as_document()["_id"]);
+  }
+  auto rest = read_all(connection, ns.database, keys_command(ns, from, 0).view(), [&](bson::View) { ++count; });
+  if (!rest) return fail(rest.error());
+  if (from) {
+    auto last = has_max_key(connection, ns);
+    if (!last) return fail(last.error());
+    if (*last) ++count;
+  }
+  return count;
+}
+
 }  // namespace
 
 Result<ServerInfo> CatalogReader::info() const {
@@ -283,27 +341,11 @@ Result<CollectionStats> CatalogReader::stats(const Namespace& ns) const {
 }
 
 Result<std::int64_t> CatalogReader::count_documents(const Namespace& ns) const {
-  auto connection = patient_->connect();
+  auto connection = pool_->connect();
   if (!connection) return fail(connection.error());
-  bson::Builder command;
-  command.append("aggregate", ns.collection);
-  {
-    auto pipeline = command.array("pipeline");
-    auto stage = pipeline.document();
-    auto group = stage->document("$group");
-    group->append_null("_id");
-    auto sum = group->document("n");
-    sum->append("$sum", 1);
-  }
-  {
-    auto hint = command.document("hint");
-    hint->append("_id", 1);
-  }
-  { auto cursor = command.document("cursor"); }
-  std::int64_t out = 0;
-  auto read = read_all(*connection, ns.database, command.view(), [&](bson::View group) { out = group["n"].as_int64(); });
-  if (!read) return fail(read.error().within("counting " + ns.text()));
-  return out;
+  auto count = count_keys(*connection, ns);
+  if (!count) return fail(count.error().within("counting " + ns.text()));
+  return count;
 }
 
 }  // namespace plm::mongo

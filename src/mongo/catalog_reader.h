@@ -17,9 +17,7 @@ namespace plm::mongo {
 // Any thread; every call borrows its own client.
 class CatalogReader {
  public:
-  // `patient` serves the counts of whole collections.
-  CatalogReader(std::shared_ptr<Pool> pool, std::shared_ptr<Pool> patient)
-      : pool_(std::move(pool)), patient_(std::move(patient)) {}
+  explicit CatalogReader(std::shared_ptr<Pool> pool) : pool_(std::move(pool)) {}
 
   Result<ServerInfo> info() const;
   Result<std::vector<std::string>> list_databases() const;
@@ -40,12 +38,13 @@ class CatalogReader {
   Result<IndexStates> index_states(const std::string& database, const Uuid& uuid) const;
 
   Result<CollectionStats> stats(const Namespace& ns) const;
-  // Counted, not taken from the metadata, which an unclean shutdown leaves wrong.
+  // Counted along the index of _id, not taken from the metadata, which an
+  // unclean shutdown leaves wrong. In steps of bounded time, so not of one
+  // instant while the collection is written.
   Result<std::int64_t> count_documents(const Namespace& ns) const;
 
  private:
   std::shared_ptr<Pool> pool_;
-  std::shared_ptr<Pool> patient_;
 };
 
 }  // namespace plm::mongo

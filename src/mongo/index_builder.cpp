@@ -13,9 +13,7 @@ namespace {
 
 using std::chrono::seconds;
 
-// How long a server may stay away, or show neither a finished nor a running
-// build, before the build counts as lost.
-constexpr seconds kLostAfter{30};
+constexpr seconds kOutOfSightAfter{30};
 constexpr seconds kPollInterval{1};
 
 bson::Document create_indexes_command(const Twin& twin, std::span<const IndexSpec> indexes) {
@@ -37,47 +35,66 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::ranges::find(names, name) != names.end();
 }
 
-// After a broken connection the build may be finished, going on, or given up:
-// only the server's list tells. `lost` when it is not there any more.
-Status wait_for_build(const CatalogReader& catalog, const Twin& twin, std::span<const IndexSpec> indexes,
-                      const Error& lost) {
+enum class Fate {
+  ready,
+  gone,         // the server answers, and shows no such build
+  out_of_sight  // the server does not answer
+};
+
+// What became of a build after its connection broke.
+Result<Fate> wait_for_build(const CatalogReader& catalog, const Twin& twin, std::span<const IndexSpec> indexes) {
   auto last_seen = std::chrono::steady_clock::now();
-  while (std::chrono::steady_clock::now() - last_seen < kLostAfter) {
+  while (std::chrono::steady_clock::now() - last_seen < kOutOfSightAfter) {
     const auto states = catalog.index_states(twin.ns.database, twin.uuid);
     if (!states && !retryable(states.error())) return fail(states.error());
     if (states) {
       const auto in = [](const std::vector<std::string>& names) {
         return [&names](const IndexSpec& index) { return contains(names, index.name()); };
       };
-      if (std::ranges::all_of(indexes, in(states->ready))) return {};
-      if (!std::ranges::any_of(indexes, in(states->building))) return fail(lost);
+      if (std::ranges::all_of(indexes, in(states->ready))) return Fate::ready;
+      if (!std::ranges::any_of(indexes, in(states->building))) return Fate::gone;
       last_seen = std::chrono::steady_clock::now();
     }
     std::this_thread::sleep_for(kPollInterval);
   }
-  return fail(lost);
+  return Fate::out_of_sight;
 }
 
-Status build(Pool& patient, const CatalogReader& catalog, const Twin& twin, std::span<const IndexSpec> indexes) {
-  auto connection = patient.connect();
+Status send(Pool& pool, const Twin& twin, std::span<const IndexSpec> indexes) {
+  auto connection = pool.connect();
   if (!connection) return fail(connection.error());
   auto reply = connection->run(twin.ns.database, create_indexes_command(twin, indexes).view());
-  if (reply) return {};
-  if (reply.error().code != ErrorCode::network) return fail(reply.error());
-  return wait_for_build(catalog, twin, indexes, reply.error());
+  if (!reply) return fail(reply.error());
+  return {};
+}
+
+Status build(const BuildContext& context, const Twin& twin, std::span<const IndexSpec> indexes) {
+  const Status sent = send(context.pool, twin, indexes);
+  if (sent || sent.error().code != ErrorCode::network) return sent;
+  const auto fate = wait_for_build(context.catalog, twin, indexes);
+  if (!fate) return fail(fate.error());
+  switch (*fate) {
+    case Fate::ready:
+      return {};
+    case Fate::gone:
+      return send(context.patient, twin, indexes);
+    case Fate::out_of_sight:
+      return sent;
+  }
+  return sent;
 }
 
 }  // namespace
 
-std::vector<IndexResult> build_indexes(Pool& patient, const CatalogReader& catalog, const Twin& twin,
+std::vector<IndexResult> build_indexes(const BuildContext& context, const Twin& twin,
                                        const std::vector<IndexSpec>& indexes) {
   std::vector<IndexResult> out;
   if (indexes.empty()) return out;
   out.reserve(indexes.size());
-  const Status together = build(patient, catalog, twin, indexes);
+  const Status together = build(context, twin, indexes);
   const bool one_by_one = !together && !retryable(together.error()) && indexes.size() > 1;
   for (std::size_t i = 0; i < indexes.size(); ++i) {
-    Status status = one_by_one ? build(patient, catalog, twin, std::span(indexes).subspan(i, 1)) : together;
+    Status status = one_by_one ? build(context, twin, std::span(indexes).subspan(i, 1)) : together;
     out.push_back({indexes[i].name(), std::move(status)});
   }
   return out;

@@ -10,10 +10,22 @@
 
 namespace plm::mongo {
 
+// What a build needs of the target.
+struct BuildContext {
+  Pool& pool;
+  Pool& patient;  // waits for hours
+  const CatalogReader& catalog;
+};
+
 // All indexes in one command, so that the collection is read once; when that
-// fails, each by itself. `patient` is a pool whose connections wait for hours:
-// a server ends a build whose client goes away.
-std::vector<IndexResult> build_indexes(Pool& patient, const CatalogReader& catalog, const Twin& twin,
+// fails, each by itself.
+//
+// A build takes as long as it takes, a dead server must be noticed. So the
+// command is sent with the ordinary time limit; when that passes, the server's
+// list of indexes is asked until the build is finished or gone (6.0 goes on
+// with a build whose client is away). A server that gives it up then gets the
+// command once more on a connection that waits.
+std::vector<IndexResult> build_indexes(const BuildContext& context, const Twin& twin,
                                        const std::vector<IndexSpec>& indexes);
 
 }  // namespace plm::mongo

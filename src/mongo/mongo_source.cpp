@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bson/order.h"
 #include "mongo/catalog_reader.h"
 #include "mongo/change_stream.h"
 #include "mongo/connection.h"
@@ -17,8 +18,7 @@ using mongo::Pool;
 
 struct MongoSource::Parts {
   std::shared_ptr<Pool> pool;
-  std::shared_ptr<Pool> patient;
-  mongo::CatalogReader catalog{pool, patient};
+  mongo::CatalogReader catalog{pool};
 };
 
 namespace {
@@ -27,6 +27,9 @@ constexpr std::int32_t kMajorityWaitMs = 20'000;
 // So many documents are sampled for each value that is kept: neighbours in a
 // small random sample lie at very different distances.
 constexpr int kOversampling = 20;
+// Each sampled document may be a read from disk: so many at once stay within
+// the time limit of a command.
+constexpr int kSampleStep = 5000;
 constexpr std::size_t kIdsPerRead = 1000;
 constexpr std::size_t kIdBytesPerRead = 4 << 20;
 
@@ -77,13 +80,7 @@ bson::Document sample_command(const Namespace& ns, int size) {
       auto project = stage->document("$project");
       project->append("_id", 1);
     }
-    {
-      auto stage = pipeline.document();
-      auto sort = stage->document("$sort");
-      sort->append("_id", 1);
-    }
   }
-  command.append("allowDiskUse", true);
   { auto cursor = command.document("cursor"); }
   return command.take();
 }
@@ -131,10 +128,7 @@ MongoSource::~MongoSource() = default;
 Result<std::unique_ptr<MongoSource>> MongoSource::connect(const std::string& uri) {
   auto pool = Pool::open(uri);
   if (!pool) return fail(pool.error().within("source"));
-  auto patient = Pool::open(uri, Pool::Patience::hours);
-  if (!patient) return fail(patient.error().within("source"));
-  return std::unique_ptr<MongoSource>(
-      new MongoSource(std::make_unique<Parts>(Parts{std::move(*pool), std::move(*patient)})));
+  return std::unique_ptr<MongoSource>(new MongoSource(std::make_unique<Parts>(Parts{std::move(*pool)})));
 }
 
 Result<ServerInfo> MongoSource::info() { return parts_->catalog.info(); }
@@ -179,12 +173,17 @@ Result<CollectionStats> MongoSource::stats(const Namespace& ns) { return parts_-
 
 Result<std::vector<bson::OwnedValue>> MongoSource::sample_ids(const Namespace& ns, int count) {
   if (count <= 0) return std::vector<bson::OwnedValue>();
-  auto connection = parts_->patient->connect();
+  auto connection = parts_->pool->connect();
   if (!connection) return fail(connection.error());
   std::vector<bson::OwnedValue> sample;
-  auto read = mongo::read_all(*connection, ns.database, sample_command(ns, count * kOversampling).view(),
-                              [&](bson::View document) { sample.emplace_back(document["_id"]); });
-  if (!read) return fail(read.error().within("sampling " + ns.text()));
+  for (int left = count * kOversampling; left > 0; left -= kSampleStep) {
+    auto read = mongo::read_all(*connection, ns.database, sample_command(ns, std::min(left, kSampleStep)).view(),
+                                [&](bson::View document) { sample.emplace_back(document["_id"]); });
+    if (!read) return fail(read.error().within("sampling " + ns.text()));
+  }
+  std::ranges::sort(sample, [](const bson::OwnedValue& left, const bson::OwnedValue& right) {
+    return bson::compare(left.value(), right.value()) < 0;
+  });
   return thin_out(std::move(sample), count);
 }
 

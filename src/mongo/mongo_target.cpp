@@ -23,8 +23,8 @@ using mongo::Pool;
 
 struct MongoTarget::Parts {
   std::shared_ptr<Pool> pool;
-  std::shared_ptr<Pool> patient;
-  mongo::CatalogReader catalog{pool, patient};
+  std::shared_ptr<Pool> patient;  // for index builds
+  mongo::CatalogReader catalog{pool};
   std::atomic<bool> mode_is_forced = false;
   std::atomic<ApplyMode> mode = ApplyMode::exact;
   std::atomic<DiffSupport> diffs = DiffSupport::none;
@@ -174,7 +174,7 @@ Status MongoTarget::rename(const Twin& from, const Namespace& to) {
   } else {
     renamed = expect_identity(parts_->catalog, from);  // between databases the server takes no UUID
   }
-  if (renamed) renamed = run_ddl(*parts_->patient, "admin", command);
+  if (renamed) renamed = run_ddl(*parts_->pool, "admin", command);
   if (!renamed) return fail(renamed.error().within("renaming " + from.ns.text() + " to " + to.text()));
   return {};
 }
@@ -183,13 +183,13 @@ Status MongoTarget::modify(const Twin& twin, bson::View change) {
   bson::Builder command;
   command.append("collMod", twin.ns.collection).append_all(change);
   append_identity(command, twin.uuid);
-  const Status modified = run_ddl(*parts_->patient, twin.ns.database, command);
+  const Status modified = run_ddl(*parts_->pool, twin.ns.database, command);
   if (!modified) return fail(modified.error().within("modifying " + twin.ns.text()));
   return {};
 }
 
 std::vector<IndexResult> MongoTarget::create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes) {
-  return mongo::build_indexes(*parts_->patient, parts_->catalog, twin, indexes);
+  return mongo::build_indexes({*parts_->pool, *parts_->patient, parts_->catalog}, twin, indexes);
 }
 
 Status MongoTarget::drop_index(const Twin& twin, const std::string& name) {

@@ -170,7 +170,11 @@ class Simulation {
       }
       return finish();
     }
-    fail_with("did not come to rest");
+    const RouterView view = pipeline_->router().view();
+    fail_with("did not come to rest: collections " + std::to_string(view.collections_copied) + " of " +
+              std::to_string(view.collections_total) + ", indexes unfinished " + std::to_string(view.indexes_unfinished) +
+              ", replicated " + view.replicated.text() + " of " + end.text() + (view.stream_waits ? ", the stream waits" : "") +
+              "; last retry: " + pipeline_->progress().last_retry());
   }
 
   void finish() {
