@@ -17,12 +17,18 @@ class MongoEngine final : public RunningEngine {
       : source_(std::move(source)),
         target_(std::move(target)),
         store_(std::move(store)),
-        controller_({*source_, *target_, *store_, clock_}, std::move(settings)) {}
+        controller_({*source_, *target_, *store_, clock_}, with_mode(std::move(settings), *target_)) {}
 
   [[nodiscard]] JobControl& job() override { return controller_; }
   bool shutdown(Millis at_most) override { return controller_.shutdown(at_most); }
 
  private:
+  // What the Controller finds out about the target, the target itself must know.
+  static Controller::Settings with_mode(Controller::Settings settings, MongoTarget& target) {
+    settings.on_mode = [&target](ApplyMode mode) { target.use_mode(mode); };
+    return settings;
+  }
+
   SystemClock clock_;
   std::unique_ptr<MongoSource> source_;
   std::unique_ptr<MongoTarget> target_;
@@ -50,7 +56,6 @@ Result<std::unique_ptr<RunningEngine>> make_engine(const DaemonConfig& config) {
   if (!target) return fail(target.error());
   auto store = MongoStateStore::connect(config.target_uri);
   if (!store) return fail(store.error());
-  if (config.apply_mode) (*target)->use_mode(*config.apply_mode);
   return std::make_unique<MongoEngine>(*std::move(source), *std::move(target), *std::move(store), settings_of(config));
 }
 

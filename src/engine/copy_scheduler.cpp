@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "engine/planner.h"
 
 namespace plm {
 
@@ -17,7 +18,7 @@ void CopyScheduler::add(const Collection& collection) {
 void CopyScheduler::twin_is_ready(const Collection& collection) {
   for (std::size_t i = 0; i < collection.ranges.size(); ++i) {
     if (collection.ranges[i].state != RangeState::pending || collection.ranges[i].assigned) continue;
-    pending_.push({collection.estimate.size_bytes, {collection.uuid(), i}});
+    pending_.push({weight_of(collection.estimate), {collection.uuid(), i}});
   }
 }
 

@@ -57,11 +57,11 @@ class CopyScheduler {
 
  private:
   struct Candidate {
-    std::int64_t collection_bytes = 0;
+    std::int64_t collection_weight = 0;
     RangeId range;
-    // Biggest collection first, so that the last one to end is short; its ranges in order.
+    // Heaviest collection first, so that the last one to end is short; its ranges in order.
     bool operator<(const Candidate& other) const {
-      if (collection_bytes != other.collection_bytes) return collection_bytes < other.collection_bytes;
+      if (collection_weight != other.collection_weight) return collection_weight < other.collection_weight;
       if (range.collection != other.range.collection) return range.collection < other.range.collection;
       return range.index > other.range.index;
     }

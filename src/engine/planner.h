@@ -9,8 +9,12 @@
 
 namespace plm {
 
+// What copying costs, in bytes: every document weighs 500 more than it has.
+[[nodiscard]] std::int64_t weight_of(const CollectionStats& stats);
+
 // How many bounds to ask the source for: one less than the ranges; 0 when the
-// collection is to be one range (small, or strictly ordered).
+// collection is to be one range (small, or strictly ordered). A range is to weigh
+// `range_bytes`.
 [[nodiscard]] int bounds_wanted(const CollectionSpec& spec, const CollectionStats& stats, std::int64_t range_bytes);
 
 // Ranges between the bounds, which are sorted and made unique first; both outer

@@ -66,13 +66,18 @@ bson::Document command_for(Operations run) {
   return command.take();
 }
 
+bool has_dollar_field(bson::View document) {
+  for (const bson::Element& field : document) {
+    if (field.key.starts_with('$')) return true;
+  }
+  return false;
+}
+
 // A replacement that the server takes for something else, or whose _id is
 // equal to the stored one without being identical.
 bool may_be_inserted_instead(const TargetOperation& operation, const Error& error) {
   if (operation.kind != Kind::upsert) return false;
-  const auto first = operation.body.begin();
-  const bool dollar = first != operation.body.end() && first->key.starts_with('$');
-  return dollar || error.server_code == server_code::immutable_field ||
+  return has_dollar_field(operation.body) || error.server_code == server_code::immutable_field ||
          error.server_code == server_code::id_mismatch_on_replace;
 }
 

@@ -1,0 +1,236 @@
+"""Replica sets of one real mongod each, with authorisation, on free ports and with small caches."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pymongo
+from pymongo.errors import PyMongoError
+
+ROOT = Path(__file__).resolve().parents[2]
+SYSTEM_DATABASES = frozenset({"admin", "config", "local"})
+STATE_DATABASE = "percona_link_mongodb"
+
+# The least that plm's two users need; README names the same roles.
+SOURCE_ROLES = ("backup", "clusterMonitor", "readAnyDatabase")
+TARGET_ROLES = ("restore", "clusterMonitor", "clusterManager", "readWriteAnyDatabase")
+
+
+@dataclass(frozen=True)
+class User:
+    name: str
+    password: str
+    roles: tuple[str, ...] = ()
+
+
+ADMIN = User("administrator", "administrator", ("root",))
+# Every character that a URI, a shell or a log could get wrong is in plm's own password.
+PLM_PASSWORD = "p@ss:w/rd%#?[é]&=+ '\"$x"
+
+
+def free_port() -> int:
+    """A port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def mongod_path() -> Path:
+    path = Path(os.environ.get("PLM_MONGOD", ROOT / ".cache/bin/mongod"))
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run scripts/install-dependencies")
+    return path
+
+
+def uri(port: int, set_name: str | None, user: User | None, **options: Any) -> str:
+    """A connection string, with every special character of the user escaped."""
+    login = f"{quote(user.name, safe='')}:{quote(user.password, safe='')}@" if user else ""
+    query = dict(options)
+    if user:
+        query["authSource"] = "admin"
+    if set_name:
+        query["replicaSet"] = set_name
+    return f"mongodb://{login}127.0.0.1:{port}/?" + "&".join(f"{key}={value}" for key, value in query.items())
+
+
+class ReplicaSet:
+    """One mongod. `set_name=None` makes it a standalone server, `key_file=False` leaves authorisation off."""
+
+    def __init__(
+        self,
+        folder: Path,
+        set_name: str | None,
+        *,
+        plm_roles: tuple[str, ...] = (),
+        key_file: bool = True,
+        parameters: dict[str, Any] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.set_name = set_name
+        self.port = free_port()
+        self.key_file = key_file
+        self.plm_user = User("plm", PLM_PASSWORD, plm_roles)
+        self.parameters = {"diagnosticDataCollectionEnabled": "false", **(parameters or {})}
+        self.process: subprocess.Popen[bytes] | None = None
+        self._client: pymongo.MongoClient | None = None
+
+    # -- life ------------------------------------------------------------------------------------------------------
+    def create(self) -> ReplicaSet:
+        """Starts the server on an empty folder, initiates the set and makes the users."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        (self.folder / "data").mkdir(parents=True)
+        key = self.folder / "key"
+        key.write_text(secrets.token_hex(32))
+        key.chmod(0o400)
+        self.start()
+        with pymongo.MongoClient(uri(self.port, None, None), directConnection=True) as bare:
+            if self.set_name:
+                member = {"_id": 0, "host": f"127.0.0.1:{self.port}"}
+                bare.admin.command("replSetInitiate", {"_id": self.set_name, "members": [member]})
+                self._wait_until_writable(bare)
+            if self.key_file:  # the first user comes in through the localhost exception
+                bare.admin.command("createUser", ADMIN.name, pwd=ADMIN.password, roles=list(ADMIN.roles))
+        if self.key_file:
+            self.add_user(self.plm_user)
+        return self
+
+    def start(self) -> None:
+        """Starts the process and waits until it accepts connections."""
+        command = [str(mongod_path()), "--dbpath", str(self.folder / "data"), "--port", str(self.port)]
+        command += ["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket"]
+        if self.set_name:
+            command += ["--replSet", self.set_name, "--oplogSize", "256"]
+        if self.key_file:
+            command += ["--keyFile", str(self.folder / "key")]
+        for name, value in self.parameters.items():
+            command += ["--setParameter", f"{name}={value}"]
+        with open(self.folder / "mongod.log", "ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while not self._accepts_connections():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"mongod did not start, see {self.folder}/mongod.log")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """kill -9; the data stays."""
+        if self.process:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def restart(self) -> None:
+        """Starts a killed server again and waits until it is primary."""
+        self.start()
+        self._wait_until_writable(self.admin)
+
+    def freeze(self) -> None:
+        """The server keeps its connections and answers nothing."""
+        assert self.process
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process
+        self.process.send_signal(signal.SIGCONT)
+
+    def heal(self) -> None:
+        """Makes the server as good as new after whatever was done to it."""
+        if self.process is None:
+            self.restart()
+        self.thaw()
+        if "enableTestCommands" in self.parameters:
+            self.fail_point("failCommand", "off")
+
+    def destroy(self) -> None:
+        if self._client:
+            self._client.close()
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # -- connections -----------------------------------------------------------------------------------------------
+    def uri(self, user: User | None = None, **options: Any) -> str:
+        return uri(self.port, self.set_name, (user or self.plm_user) if self.key_file else None, **options)
+
+    @property
+    def admin(self) -> pymongo.MongoClient:
+        """A client that may do everything; one for the life of the server."""
+        if self._client is None:
+            address = uri(self.port, self.set_name, ADMIN if self.key_file else None)
+            self._client = pymongo.MongoClient(address, uuidRepresentation="standard", tz_aware=True)
+        return self._client
+
+    def add_user(self, user: User) -> None:
+        self.admin.admin.command("createUser", user.name, pwd=user.password, roles=list(user.roles))
+
+    # -- content ---------------------------------------------------------------------------------------------------
+    def databases(self) -> list[str]:
+        """The databases of users, without those of the server and of plm."""
+        names = self.admin.list_database_names()
+        return sorted(name for name in names if name not in SYSTEM_DATABASES and name != STATE_DATABASE)
+
+    def wipe(self) -> None:
+        """Drops everything that is not the server's own."""
+        for name in [*self.databases(), STATE_DATABASE]:
+            self.admin.drop_database(name)
+
+    def fail_point(self, name: str, mode: Any, **data: Any) -> None:
+        self.admin.admin.command("configureFailPoint", name, mode=mode, data=data)
+
+    def cluster_time(self):
+        """The time of a write made now: everything before it is older."""
+        return self.admin.admin.command("appendOplogNote", data={"note": "test"})["operationTime"]
+
+    def _accepts_connections(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _wait_until_writable(self, client: pymongo.MongoClient) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                if client.admin.command("hello").get("isWritablePrimary"):
+                    return
+            except PyMongoError:
+                pass  # elections and restarts answer with all kinds of errors
+            time.sleep(0.05)
+        raise TimeoutError(f"no primary on port {self.port}, see {self.folder}/mongod.log")
+
+
+@dataclass
+class Pair:
+    """A source and a target."""
+
+    source: ReplicaSet
+    target: ReplicaSet
+
+    def __iter__(self):
+        return iter((self.source, self.target))
+
+    def wipe(self) -> None:
+        for side in self:
+            side.wipe()
+
+    def destroy(self) -> None:
+        for side in self:
+            side.destroy()
+
+
+def create_pair(folder: Path, parameters: dict[str, Any] | None = None) -> Pair:
+    """Two replica sets with authorisation, and on each the user plm with the least roles."""
+    source = ReplicaSet(folder / "source", "rs_source", plm_roles=SOURCE_ROLES, parameters=parameters)
+    target = ReplicaSet(folder / "target", "rs_target", plm_roles=TARGET_ROLES, parameters=parameters)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(ReplicaSet.create, (source, target)))
+    return Pair(source, target)

@@ -1,0 +1,154 @@
+#include <chrono>
+#include <thread>
+
+#include "fixture.h"
+
+namespace plm {
+namespace {
+
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+// Nobody listens there.
+constexpr const char* kNobody = "mongodb://127.0.0.1:9/?replicaSet=none&serverSelectionTimeoutMS=500";
+
+TEST(Absence, ConnectingNeedsNoServerAndCallsFailInTimeAsNetworkErrors) {
+  auto source = MongoSource::connect(kNobody);
+  ASSERT_TRUE(source);
+  auto target = MongoTarget::connect(kNobody);
+  ASSERT_TRUE(target);
+  const auto began = steady_clock::now();
+  const auto info = (*source)->info();
+  ASSERT_FALSE(info);
+  EXPECT_EQ(info.error().code, ErrorCode::network);
+  EXPECT_TRUE(retryable(info.error()));
+  EXPECT_EQ((*source)->open_stream({}, {}).error().code, ErrorCode::network);
+  const auto created = (*target)->create({"a", "b"}, {});
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().code, ErrorCode::network);
+  EXPECT_LT(steady_clock::now() - began, seconds(5));
+}
+
+TEST(Absence, ABadUriIsRefusedAtOnceWithoutItsPassword) {
+  const auto source = MongoSource::connect("mongodb://user:geheim/@host");
+  ASSERT_FALSE(source);
+  EXPECT_EQ(source.error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(source.error().message.find("geheim"), std::string::npos);
+}
+
+// The server's own fault points, aimed at the name that plm connects with.
+class Faults : public SeamTest {
+ protected:
+  void TearDown() override {
+    if (source_server_) fail_commands(*source_server_, R"("mode":"off")");
+    if (target_server_) fail_commands(*target_server_, R"("mode":"off")");
+    SeamTest::TearDown();
+  }
+  static void fail_commands(Server& server, const std::string& rest) {
+    server.run("admin", R"({"configureFailPoint":"failCommand",)" + rest + "}");
+  }
+};
+
+TEST_F(Faults, ABrokenConnectionDuringAWriteIsANetworkError) {
+  const Twin a = twin("a");
+  fail_commands(*target_server_, R"("mode":{"times":1},"data":{"failCommands":["insert"],"closeConnection":true,"appName":"plm"})");
+  const auto inserted = target_->insert(a, array_of({json(R"({"_id":1})")}).view());
+  ASSERT_FALSE(inserted);
+  EXPECT_EQ(inserted.error().code, ErrorCode::network);
+  EXPECT_TRUE(succeeded(target_->insert(a, array_of({json(R"({"_id":1})")}).view())));
+}
+
+TEST_F(Faults, AWriteConcernErrorIsAnErrorThoughTheReplySaysOk) {
+  const Twin a = twin("a");
+  const std::string concern = R"("mode":{"times":1},"data":{"failCommands":["insert","applyOps","create"],"appName":"plm",
+      "writeConcernError":{"code":64,"errmsg":"waiting for replication timed out"}})";
+  fail_commands(*target_server_, concern);
+  const auto inserted = target_->insert(a, array_of({json(R"({"_id":1})")}).view());
+  ASSERT_FALSE(inserted);
+  EXPECT_EQ(inserted.error().server_code, 64);
+  EXPECT_TRUE(retryable(inserted.error()));
+
+  fail_commands(*target_server_, concern);
+  const bson::OwnedValue id = value("1");
+  const bson::Document document = json(R"({"_id":1})");
+  const std::vector<TargetOperation> operations = {{TargetOperation::Kind::upsert, &a, id.value(), document.view()}};
+  const auto applied = target_->apply(operations);
+  ASSERT_FALSE(applied);
+  EXPECT_EQ(applied.error().server_code, 64);
+}
+
+TEST_F(Faults, AnElectionIsReportedByItsCodeAndLabels) {
+  const Twin a = twin("a");
+  fail_commands(*target_server_, R"("mode":{"times":1},"data":{"failCommands":["insert"],"errorCode":10107,"appName":"plm"})");
+  const auto inserted = target_->insert(a, array_of({json(R"({"_id":1})")}).view());
+  ASSERT_FALSE(inserted);
+  EXPECT_EQ(inserted.error().code, ErrorCode::server);
+  EXPECT_EQ(inserted.error().server_code, 10107);
+  EXPECT_TRUE(retryable(inserted.error()));
+}
+
+TEST_F(Faults, APositionThatTheOplogNoLongerHoldsIsNotRetryable) {
+  fail_commands(*source_server_, R"("mode":{"times":1},"data":{"failCommands":["aggregate"],"errorCode":286,"appName":"plm"})");
+  auto stream = source_->open_stream({ClusterTime{1, 1}, {}}, {});
+  ASSERT_FALSE(stream);
+  EXPECT_EQ(stream.error().server_code, server_code::change_stream_history_lost);
+  EXPECT_FALSE(retryable(stream.error()));
+}
+
+TEST_F(Faults, AStreamThatLosesItsConnectionIsDeadAndAnotherOneGoesOn) {
+  auto start = source_->append_note("faults");
+  ASSERT_TRUE(succeeded(start));
+  auto stream = source_->open_stream({*start, {}}, {});
+  ASSERT_TRUE(succeeded(stream));
+  fail_commands(*source_server_, R"("mode":{"times":1},"data":{"failCommands":["getMore"],"closeConnection":true,"appName":"plm"})");
+  const auto broken = (*stream)->next();
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(broken.error().code, ErrorCode::network);
+  EXPECT_FALSE((*stream)->next());
+  stream = source_->open_stream({*start, {}}, {});
+  ASSERT_TRUE(succeeded(stream));
+  EXPECT_TRUE(succeeded((*stream)->next()));
+}
+
+TEST_F(Faults, AServerThatDoesNotAnswerIsANetworkErrorInBoundedTime) {
+  auto impatient = MongoTarget::connect(target_uri() + "&socketTimeoutMS=1000");
+  ASSERT_TRUE(succeeded(impatient));
+  ASSERT_TRUE(succeeded((*impatient)->info()));
+  fail_commands(*target_server_,
+                R"("mode":{"times":1},"data":{"failCommands":["listDatabases"],"blockConnection":true,"blockTimeMS":4000,"appName":"plm"})");
+  const auto began = steady_clock::now();
+  const auto listed = (*impatient)->list_databases();
+  ASSERT_FALSE(listed);
+  EXPECT_EQ(listed.error().code, ErrorCode::network);
+  EXPECT_LT(steady_clock::now() - began, seconds(3));
+}
+
+TEST_F(Faults, ALostIndexBuildIsSentOnceMore) {
+  const Twin a = twin("a");
+  fail_commands(*target_server_, R"("mode":{"times":1},"data":{"failCommands":["createIndexes"],"closeConnection":true,"appName":"plm"})");
+  std::vector<IndexSpec> specs;
+  specs.push_back({json(R"({"key":{"x":1},"name":"x"})")});
+  EXPECT_TRUE(succeeded(target_->create_indexes(a, specs).at(0).status));
+  EXPECT_EQ(target_->list_indexes(a)->size(), 1U);
+}
+
+TEST_F(Faults, ABuildThatTakesLongerThanACommandMayIsWaitedFor) {
+  auto impatient = MongoTarget::connect(target_uri() + "&socketTimeoutMS=1000");
+  ASSERT_TRUE(succeeded(impatient));
+  const Twin a = twin("a");
+  target_server_->fill(ns("a"), 1, 10);
+  target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"alwaysOn"})");
+  std::vector<IndexSpec> specs;
+  specs.push_back({json(R"({"key":{"x":1},"name":"x"})")});
+  std::vector<IndexResult> results;
+  std::jthread builder([&] { results = (*impatient)->create_indexes(a, specs); });
+  std::this_thread::sleep_for(seconds(3));
+  EXPECT_TRUE(results.empty());
+  target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"off"})");
+  builder.join();
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_TRUE(succeeded(results[0].status));
+}
+
+}  // namespace
+}  // namespace plm

@@ -1,0 +1,91 @@
+"""Fixtures of the whole-system tests: one pair of real replica sets for all of them, one plm for each.
+
+Everything runs with authorisation and with users of the least roles, so each test also shows that these are enough.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from lab.daemon import Plm  # noqa: E402
+from lab.servers import Pair, ReplicaSet, create_pair  # noqa: E402
+
+# Fault points; TTL that acts within a second, so that "nothing is removed" can be seen quickly.
+PARAMETERS = {"enableTestCommands": 1, "ttlMonitorSleepSecs": 1, "shutdownTimeoutMillisForSignaledShutdown": 100}
+
+both_modes = pytest.mark.parametrize("portable", [False, True], ids=["exact", "portable"])
+
+# Small ranges and batches, one at a time: a copy of a few megabytes consists of many steps.
+SMALL_STEPS = {"cloneSegmentSize": "200KB", "cloneReadBatchSize": "100KB", "cloneNumReadWorkers": 1}
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    pair = create_pair(tmp_path_factory.mktemp("servers"), PARAMETERS)
+    yield pair
+    pair.destroy()
+
+
+@pytest.fixture
+def pair(servers: Pair) -> Pair:
+    """The shared servers, empty, and in order whatever the last test did to them."""
+    for server in servers:
+        server.heal()
+    servers.wipe()
+    return servers
+
+
+@pytest.fixture
+def portable() -> bool:
+    """Whether plm is forced into portable mode; `both_modes` runs a test in each."""
+    return False
+
+
+@pytest.fixture
+def plm(pair: Pair, tmp_path: Path, portable: bool) -> Iterator[Plm]:
+    """A plm for the shared servers, not running yet."""
+    daemon = Plm(pair.source.uri(), pair.target.uri(), tmp_path, portable=portable)
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture(scope="module")
+def module_plm(servers: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Plm]]:
+    """Makes plms for jobs that many tests of a module look at; the servers are emptied before each."""
+    made: list[Plm] = []
+
+    def make(*, portable: bool = False) -> Plm:
+        for old in made:
+            old.stop()
+        for server in servers:
+            server.heal()
+        servers.wipe()
+        made.append(Plm(servers.source.uri(), servers.target.uri(), tmp_path_factory.mktemp("plm"), portable=portable))
+        return made[-1]
+
+    yield make
+    for old in made:
+        old.stop()
+
+
+@contextmanager
+def slow_command(server: ReplicaSet, command: str, milliseconds: int = 150) -> Iterator[None]:
+    """Each of these commands takes this much longer: the middle of a copy becomes a place to stand on."""
+    server.fail_point("failCommand", "alwaysOn", failCommands=[command], blockConnection=True, blockTimeMS=milliseconds)
+    try:
+        yield
+    finally:
+        server.fail_point("failCommand", "off")
+
+
+def copying(status: dict) -> bool:
+    """In the middle of the copy: some of it is done, some is not."""
+    sync = status["initialSync"]
+    return sync["clonedSizeBytes"] > 0 and not sync["cloneCompleted"]

@@ -1,0 +1,306 @@
+"""Documents: all types of _id, everything a document can hold, every kind of change, transactions."""
+
+from __future__ import annotations
+
+import datetime
+import random
+from typing import Any
+
+import bson
+import pytest
+from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
+from bson.raw_bson import RawBSONDocument
+from bson.son import SON
+from conftest import SMALL_STEPS, both_modes, slow_command
+from lab.compare import differences
+from lab.load import Writer, fill
+from pymongo import InsertOne
+
+IDS: list[Any] = [
+    MinKey(), MaxKey(), None, True, False,
+    0, 1, -1, 2**31 - 1, Int64(2**62), Int64(-(2**62)), 1.5, -1.5, 1e300, -1e300, float("inf"), float("-inf"), float("nan"),
+    Decimal128("0.1"), Decimal128("1E+100"), Decimal128("-1E+6000"), 5e-324, Int64(2**53 + 1),
+    "", "a", "A", "ä", "\U0001f600", "NaN", "a\x00b", "x" * 900,
+    {}, SON(a=1), SON(a=1.5), SON(b=1, a=2), SON(a=2, b=1), SON(a=SON(b=[1, 2])), SON(a=[]),
+    Binary(b""), Binary(b"abc"), Binary(b"abc", 5), Binary(bytes(16), 4), Binary(bytes(16), 3), Binary(b"x", 128),
+    ObjectId("000000000000000000000000"), ObjectId("ffffffffffffffffffffffff"),
+    datetime.datetime(1, 1, 1), datetime.datetime(1970, 1, 1), datetime.datetime(2999, 12, 31, 23, 59, 59),
+    Timestamp(1, 1), Timestamp(2**32 - 1, 2**32 - 1), Code("f()"), Code("g()", {}), Code("g()", {"x": 1}),
+    DBRef("c", 1), SON(x=MinKey()), SON(x=float("nan")), Timestamp(0, 7),
+]  # fmt: skip
+
+VALUES: list[Any] = [*IDS, Regex("^a", "im"), Regex(""), [], [[], [[]]], [1, [2, [3, {"x": [4]}]]], Timestamp(0, 0)]
+
+
+def raw_document(*elements: bytes) -> RawBSONDocument:
+    body = b"".join(elements) + b"\0"
+    return RawBSONDocument((len(body) + 4).to_bytes(4, "little") + body)
+
+
+def int_element(name: bytes, value: int) -> bytes:
+    return b"\x10" + name + b"\0" + value.to_bytes(4, "little")
+
+
+# What drivers would not write, and servers accept.
+ODD_DOCUMENTS = [
+    raw_document(int_element(b"_id", 900001), int_element(b"", 1)),
+    raw_document(int_element(b"_id", 900002), int_element(b"a", 1), int_element(b"a", 2)),
+    raw_document(int_element(b"_id", 900003), int_element(b"$set", 1)),
+    raw_document(int_element(b"_id", 900004), int_element(b"a.b", 1), int_element(b"0", 2), int_element(b"a.0.b", 3)),
+    raw_document(int_element(b"_id", 900005), b"\x06undefined\0", b"\x0esymbol\0\x02\0\0\0s\0"),
+    raw_document(int_element(b"_id", 900006), b"\x0cpointer\0\x02\0\0\0c\0" + bytes(12)),
+]
+
+
+@both_modes
+def test_all_ids_and_values_are_copied_and_followed(pair, plm):
+    source = pair.source.admin
+
+    def insert(collection: str) -> None:
+        for value in IDS:
+            source.types[collection].replace_one({"_id": value}, {"v": 1, "w": [value]}, upsert=True)
+        for number, value in enumerate(VALUES):
+            source.types[collection].insert_one({"_id": f"value {number}", "sub": {"v": value, "list": [value]}, "v": value})
+        for document in ODD_DOCUMENTS:
+            source.types[collection].insert_one(document)
+
+    insert("copied")
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    assert differences(pair.source, pair.target) == []
+    insert("followed")
+    for collection in ("copied", "followed"):
+        for turn, value in enumerate(IDS):
+            change = [{"$set": {"w": [turn, value], "new": value}}, {"$unset": {"v": 1}}, {"$push": {"w": value}}][turn % 3]
+            source.types[collection].update_one({"_id": value}, change)
+    plm.wait_applied(pair.source.cluster_time())
+    assert differences(pair.source, pair.target) == []
+    for value in IDS[::2]:
+        source.types.copied.delete_one({"_id": value})
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+def test_ids_of_every_type_are_split_into_ranges(pair, plm):
+    """Ranges over types: nothing is left out at a border, however the ranges fall."""
+    source, chance = pair.source.admin.types.ids, random.Random(3)
+    makers = [
+        lambda n: n, lambda n: Int64(n * 3 + (1 << 33)), lambda n: n + 0.25, lambda n: Decimal128(f"{n}.125"), lambda n: f"s{n}",
+        lambda n: SON(k=n, l=str(n)), lambda n: Binary(n.to_bytes(8, "big")), lambda n: ObjectId(f"{n:024x}"),
+        lambda n: datetime.datetime(2000, 1, 1) + datetime.timedelta(seconds=n), lambda n: Timestamp(n + 1, n),
+    ]  # fmt: skip
+    documents = [{"_id": makers[n % len(makers)](n), "filler": "x" * chance.randrange(400)} for n in range(6000)]
+    documents += [{"_id": value} for value in (MinKey(), MaxKey(), None, float("nan"), True, False)]
+    chance.shuffle(documents)
+    source.insert_many(documents)
+    plm.run()
+    plm.start(cloneSegmentSize="50KB", cloneReadBatchSize="20KB", cloneNumReadWorkers=4)
+    plm.wait_synced()
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+@both_modes
+def test_updates_of_every_kind(pair, plm):
+    """Paths that change their type, arrays cut, sliced and sorted, numeric field names, dots and dollars."""
+    source = pair.source.admin.a.b
+    fresh = {"a": {"b": {"c": 1, "0": "zero"}, "list": [{"x": n, "y": [n, n]} for n in range(20)]}, "n": 1, "z": 1, "s": "text"}
+    source.insert_many([{"_id": n, **fresh} for n in range(60)])
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    changes: list[Any] = [
+        {"$set": {"a.b.c": 2}}, {"$set": {"a.b.0": "changed"}}, {"$set": {"a.list.3.x": "new", "a.list.25": "far"}},
+        {"$unset": {"a.b": 1}}, {"$set": {"a": 5}}, {"$set": {"a": None}}, {"$set": {"y": 1, "b": 2, "m": {"q": 1}}},
+        {"$push": {"a.list": {"$each": [1, 2], "$slice": -3}}}, {"$push": {"a.list": {"$each": [{"x": 5}], "$position": 0}}},
+        {"$pop": {"a.list": -1}}, {"$pull": {"a.list": {"x": {"$gt": 4}}}}, {"$set": {"a.list": []}},
+        {"$push": {"a.list": {"$each": [], "$sort": {"x": -1}}}}, {"$inc": {"n": 1.5}}, {"$mul": {"n": Int64(7)}},
+        {"$rename": {"n": "a.n"}}, {"$rename": {"a.b": "z"}}, {"$bit": {"z": {"xor": 5}}}, {"$currentDate": {"when": True}},
+        {"$set": {"a.list.$[e].y": "matched"}}, {"$set": {"a.list.4.y.1": [1, {"k": 2}]}}, {"$addToSet": {"tags": "a"}},
+        [{"$set": {"list": {"$slice": ["$a.list", 2]}, "a": "$$REMOVE"}}], [{"$replaceWith": {"_id": "$_id", "only": "$s"}}],
+        [{"$set": {"a.list": {"$reverseArray": "$a.list"}}}], [{"$set": {"dotted": {"$setField": {"field": "x.y", "input": {}, "value": 1}}}}],
+        [{"$replaceWith": {"$setField": {"field": "top.dotted", "input": "$$ROOT", "value": 1}}}],
+        [{"$replaceWith": {"$setField": {"field": {"$literal": "$dollar"}, "input": "$$ROOT", "value": [1]}}}],
+        [{"$set": {"a.list": {"$map": {"input": {"$range": [0, 3000]}, "in": {"v": "$$this"}}}}}],
+        [{"$set": {"a.list": {"$slice": ["$a.list", 1]}}}],
+    ]  # fmt: skip
+    for number, change in enumerate(changes):  # each alone, on a document of its own
+        filters = [{"e.x": {"$lt": 3}}] if "$[e]" in str(change) else None
+        source.update_one({"_id": number}, change, array_filters=filters)
+    plm.wait_applied(pair.source.cluster_time())
+    assert differences(pair.source, pair.target) == []
+    chance = random.Random(11)
+    for _ in range(1500):  # and all of them, one after the other, on the same ones
+        change = chance.choice(changes)
+        filters = [{"e.x": {"$lt": 3}}] if "$[e]" in str(change) else None
+        try:
+            source.update_one({"_id": 40 + chance.randrange(20)}, change, array_filters=filters)
+        except Exception:  # a path that does not fit the document any more: no change
+            source.replace_one({"_id": 40 + chance.randrange(20)}, fresh)
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+@both_modes
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_steady_load_during_the_whole_job(pair, plm, seed):
+    client = pair.source.admin
+    fill(client, "a", "b", 3000)
+    plm.run()
+    with Writer(client, "a", "b", seed=seed, rate=500), Writer(client, "a", "c", seed=seed + 10, rate=300):
+        with slow_command(pair.target, "insert", 50):
+            plm.start(**SMALL_STEPS)
+            plm.wait_for("half of the copy", lambda s: s["initialSync"]["clonedSizeBytes"] > 300_000)
+        plm.wait_synced()
+        read = plm.status()["eventsRead"]
+        plm.wait_for("more load", lambda s: s["eventsRead"] > read + 300)
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+@both_modes
+def test_the_field_order_of_documents_is_kept(pair, plm):
+    source = pair.source.admin.a.b
+    source.insert_one(SON([("_id", 1), ("z", 1), ("a", 1), ("m", SON([("z", 1), ("a", 1)]))]))
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    source.update_one({"_id": 1}, {"$set": SON([("y", 1), ("b", 1), ("m.x", 1), ("m.b", 1), ("x.z", 1), ("x.a", 1)])})
+    source.update_one({"_id": 1}, {"$unset": {"a": 1, "m.z": 1}})
+    source.update_one({"_id": 1}, {"$set": {"a": 2, "m.z": 2}})
+    plm.wait_applied(pair.source.cluster_time())
+    assert differences(pair.source, pair.target) == []
+
+
+# -- transactions ------------------------------------------------------------------------------------------------------
+def in_transaction(client, body) -> None:
+    with client.start_session() as session:
+        session.with_transaction(lambda s: body(s))
+
+
+@both_modes
+def test_transactions_arrive_whole(pair, plm):
+    client = pair.source.admin
+    for name in ("a", "b"):
+        client.t[name].insert_many([{"_id": n, "v": 0} for n in range(50)])
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+
+    def body(session) -> None:
+        client.t.a.update_many({}, {"$inc": {"v": 1}}, session=session)
+        client.t.b.delete_many({"_id": {"$lt": 10}}, session=session)
+        client.t.b.insert_many([{"_id": f"new {n}"} for n in range(5)], session=session)
+        client.t.new.insert_one({"_id": "created inside"}, session=session)
+        client.t.b.update_one({"_id": "new 1"}, {"$set": {"x": 1}}, session=session)
+
+    in_transaction(client, body)
+    with client.start_session() as session:  # one that never was
+        session.start_transaction()
+        client.t.a.insert_one({"_id": "aborted"}, session=session)
+        session.abort_transaction()
+    plm.wait_applied(pair.source.cluster_time())
+    assert differences(pair.source, pair.target) == []
+
+
+def insert_20_mb(client, session) -> None:
+    for first in range(0, 4000, 500):
+        documents = [{"_id": n, "filler": "x" * 5000} for n in range(first, first + 500)]
+        client.t.large.insert_many(documents, session=session)
+
+
+@both_modes
+def test_a_transaction_larger_than_16_mb(pair, plm):
+    """It spans several oplog entries, all of one cluster time; what is reported as replicated never runs ahead of it."""
+    client = pair.source.admin
+    client.t.create_collection("large")
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+
+    in_transaction(client, lambda session: insert_20_mb(client, session))
+    plm.wait_applied(pair.source.cluster_time())
+    assert pair.target.admin.t.large.count_documents({}) == 4000
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+def test_a_kill_in_the_middle_of_a_large_transaction(pair, plm):
+    client = pair.source.admin
+    client.t.create_collection("large")
+    plm.run()
+    plm.start(replBulkOpsSize=100)
+    plm.wait_synced()
+
+    before = plm.status()["eventsApplied"]
+    in_transaction(client, lambda session: insert_20_mb(client, session))
+    plm.wait_for("some of it", lambda status: status["eventsApplied"] > before)
+    plm.kill9()
+    plm.run()
+    plm.wait_applied(pair.source.cluster_time())
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+# -- sizes -------------------------------------------------------------------------------------------------------------
+@both_modes
+def test_documents_of_16_mb_are_copied_and_followed(pair, plm):
+    source = pair.source.admin.large
+    largest = 16 * 1024 * 1024 - len(bson.encode({"_id": 1, "filler": ""}))
+    source.copied.insert_one({"_id": 1, "filler": "x" * largest})
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    source.followed.insert_one({"_id": 1, "filler": "y" * (largest - 1000)})
+    source.followed.update_one({"_id": 1}, {"$set": {"n": 1}})
+    source.copied.replace_one({"_id": 1}, {"filler": "z" * (largest - 1000)})
+    plm.wait_applied(pair.source.cluster_time())
+    assert differences(pair.source, pair.target) == []
+
+
+@both_modes
+def test_thousands_of_element_updates_in_one_statement(pair, plm):
+    source = pair.source.admin.a.b
+    source.insert_one({"_id": 1, "list": [{"v": n, "w": [n]} for n in range(20000)]})
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    source.update_one({"_id": 1}, {"$inc": {"list.$[e].v": 1}}, array_filters=[{"e.v": {"$mod": [3, 0]}}])
+    source.update_one({"_id": 1}, [{"$set": {"list": {"$slice": ["$list", 15000]}}}])
+    plm.wait_applied(pair.source.cluster_time())
+    assert differences(pair.source, pair.target) == []
+
+
+def test_equal_keys_of_other_types_are_one_document(pair, plm):
+    """1, 1.0 and NumberLong(1) are the same _id: what follows each other must stay in order."""
+    source = pair.source.admin.a.b
+    source.insert_one({"_id": 0})
+    plm.run()
+    plm.start(replNumWorkers=8)
+    plm.wait_synced()
+    forms = [1, 1.0, Int64(1), Decimal128("1.00")]
+    for turn in range(200):
+        source.bulk_write([InsertOne({"_id": forms[turn % 4], "turn": turn}), InsertOne({"_id": {"k": forms[turn % 4]}, "turn": turn})])
+        if turn < 199:
+            source.delete_one({"_id": forms[(turn + 1) % 4]})
+            source.delete_one({"_id": {"k": forms[(turn + 1) % 4]}})
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+@both_modes
+def test_a_collection_with_a_collation_keeps_its_order(pair, plm):
+    """"a" and "A" are one key there."""
+    source = pair.source.admin.a
+    source.create_collection("b", collation={"locale": "en", "strength": 2})
+    source.b.insert_many([{"_id": f"name {n}"} for n in range(300)])
+    plm.run()
+    plm.start(replNumWorkers=8)
+    plm.wait_synced()
+    for turn in range(100):
+        source.b.delete_one({"_id": f"NAME {turn}"})
+        source.b.insert_one({"_id": f"Name {turn}", "turn": turn})
+        source.b.update_one({"_id": f"nAME {turn}"}, {"$set": {"x": turn}})
+    plm.finish()
+    assert differences(pair.source, pair.target) == []

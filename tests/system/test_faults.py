@@ -1,0 +1,214 @@
+"""Servers that go away, freeze, or answer with errors: the job waits, says so, and goes on by itself."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from conftest import SMALL_STEPS, both_modes, slow_command
+from lab.compare import differences
+from lab.load import Writer, fill
+
+SIDES = ("source", "target")
+
+
+def answers_quickly(plm) -> dict:
+    """/status, which must come within a second whatever the servers do."""
+    began = time.monotonic()
+    response = plm.get("/status", timeout=5)
+    assert time.monotonic() - began < 1
+    return response.json()
+
+
+def wait_noticed(plm, side: str) -> None:
+    """Until /status says that a server does not answer; it must answer quickly all the while."""
+    deadline = time.monotonic() + 40
+    while not answers_quickly(plm)[side]["state"].startswith("unreachable since "):
+        assert plm.status()["state"] == "running"
+        assert time.monotonic() < deadline, plm.status()
+        time.sleep(0.1)
+
+
+def finished_equal(pair, plm) -> None:
+    plm.wait_synced(90)
+    plm.wait_applied(pair.source.cluster_time(), 90)
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_server_that_restarts_while_following(pair, plm, side):
+    fill(pair.source.admin, "a", "b", 500)
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    server = getattr(pair, side)
+    server.kill()
+    wait_noticed(plm, side)
+    server.restart()
+    pair.source.admin.a.b.insert_one({"_id": "after"})
+    plm.wait_applied(pair.source.cluster_time())
+    assert answers_quickly(plm)[side]["state"] == "ok"
+    finished_equal(pair, plm)
+
+
+@both_modes
+@pytest.mark.parametrize("side", SIDES)
+def test_a_server_that_restarts_in_the_middle_of_the_copy(pair, plm, side):
+    fill(pair.source.admin, "a", "b", 6000)
+    plm.run()
+    server = getattr(pair, side)
+    with slow_command(pair.target, "insert", 80):  # a restart of the target ends this
+        plm.start(**SMALL_STEPS)
+        plm.wait_for("part of the copy", lambda status: status["initialSync"]["clonedSizeBytes"] > 300_000)
+        copied = plm.status()["initialSync"]["clonedSizeBytes"]
+        server.kill()
+        answers_quickly(plm)
+        server.restart()
+    assert plm.wait_synced()["initialSync"]["clonedSizeBytes"] >= copied
+    finished_equal(pair, plm)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_server_that_freezes(pair, plm, side):
+    """It keeps its connections and says nothing: no call of plm may wait for ever."""
+    fill(pair.source.admin, "a", "b", 500)
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    if side == "target":
+        pair.source.admin.a.b.insert_one({"_id": "before"})
+    server = getattr(pair, side)
+    server.freeze()
+    try:
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            answers_quickly(plm)
+            time.sleep(0.2)
+    finally:
+        server.thaw()
+    pair.source.admin.a.b.insert_one({"_id": "after"})
+    finished_equal(pair, plm)
+
+
+def test_servers_that_are_down_when_plm_starts_again(pair, plm):
+    fill(pair.source.admin, "a", "b", 500)
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    plm.kill9()
+    pair.source.kill()
+    try:
+        plm.run()
+        plm.wait_state("running", 10)
+        answers_quickly(plm)
+    finally:
+        pair.source.restart()
+    pair.source.admin.a.b.insert_one({"_id": "after"})
+    finished_equal(pair, plm)
+
+
+def test_pause_and_sigterm_work_while_a_server_is_down(pair, plm):
+    fill(pair.source.admin, "a", "b", 500)
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    pair.source.kill()
+    try:
+        wait_noticed(plm, "source")
+        began = time.monotonic()
+        assert plm.terminate() == 0
+        assert time.monotonic() - began < 10
+    finally:
+        pair.source.restart()
+    plm.run()
+    pair.source.admin.a.b.insert_one({"_id": "after"})
+    finished_equal(pair, plm)
+
+
+ERRORS = [
+    # which server, commands, what they answer
+    ("source", ["find", "getMore"], {"errorCode": 11600}),  # InterruptedAtShutdown
+    ("source", ["aggregate", "getMore"], {"errorCode": 43}),  # CursorNotFound
+    ("source", ["aggregate", "getMore", "find"], {"closeConnection": True}),
+    ("source", ["listCollections", "listIndexes", "collStats"], {"errorCode": 189}),  # PrimarySteppedDown
+    ("target", ["insert"], {"errorCode": 10107}),  # NotWritablePrimary
+    ("target", ["insert", "update", "delete", "applyOps"], {"closeConnection": True}),
+    ("target", ["insert", "update", "delete", "applyOps"], {"writeConcernError": {"code": 91, "errmsg": "shutting down"}}),
+    ("target", ["create", "createIndexes", "collMod"], {"closeConnection": True}),
+    ("target", ["createIndexes"], {"errorCode": 11602}),  # InterruptedDueToReplStateChange
+]
+
+
+@both_modes
+@pytest.mark.parametrize("side, commands, answer", ERRORS, ids=lambda value: str(value)[:60])
+def test_passing_errors_are_tried_again(pair, plm, side, commands, answer):
+    client, server = pair.source.admin, getattr(pair, side)
+    fill(client, "a", "b", 2000)
+    client.a.b.create_index("n")
+    plm.run()
+    server.fail_point("failCommand", {"times": 4}, failCommands=commands, **answer)
+    try:
+        with Writer(client, "a", "b", rate=200):
+            try:
+                plm.start(**SMALL_STEPS)
+            except Exception:  # a start that met the error is refused, not half done
+                assert plm.status()["state"] == "idle"
+                plm.start(**SMALL_STEPS)
+            plm.wait_synced()
+            server.fail_point("failCommand", {"times": 4}, failCommands=commands, **answer)
+            client.a.c.insert_one({"_id": 1})
+            client.a.c.create_index("n")
+            read = plm.status()["eventsRead"]
+            plm.wait_for("events", lambda status: status["eventsRead"] > read + 50)
+    finally:
+        server.fail_point("failCommand", "off")
+    finished_equal(pair, plm)
+
+
+def test_a_position_that_left_the_oplog_fails_with_advice(pair, plm):
+    """plm was away for too long."""
+    pair.source.admin.a.b.insert_one({"_id": 1})
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    plm.pause()
+    pair.source.fail_point("failCommand", {"times": 3}, failCommands=["aggregate"], errorCode=286)  # ChangeStreamHistoryLost
+    try:
+        plm.resume()
+        deadline = time.monotonic() + 30
+        while plm.status()["state"] != "failed" and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        pair.source.fail_point("failCommand", "off")
+    status = plm.status()
+    assert status["state"] == "failed"
+    assert "oplog" in status["error"] and "resume" in status["error"]
+
+
+def test_a_target_that_writes_nothing_is_reported_as_stuck(pair, plm):
+    """/status never looks healthy when nothing moves though there is work."""
+    pair.source.admin.a.b.insert_one({"_id": 1})
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    with slow_command(pair.target, "applyOps", 60000):
+        pair.source.admin.a.b.update_one({"_id": 1}, {"$set": {"x": 1}})
+        status = plm.wait_for("warning", lambda s: s["warnings"], 50)
+        assert any("30" in line or "stuck" in line or "nothing" in line for line in status["warnings"]), status["warnings"]
+        assert status["lagTimeSeconds"] >= 5
+
+
+def test_the_lag_grows_while_the_target_is_away(pair, plm):
+    pair.source.admin.a.b.insert_one({"_id": 1})
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    pair.target.freeze()
+    try:
+        pair.source.admin.a.b.insert_one({"_id": 2})
+        plm.wait_for("lag", lambda status: status["lagTimeSeconds"] >= 3, 20)
+    finally:
+        pair.target.thaw()
+    plm.wait_applied(pair.source.cluster_time())
+    plm.wait_for("no lag", lambda status: status["lagTimeSeconds"] <= 1)

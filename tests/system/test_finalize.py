@@ -1,0 +1,196 @@
+"""Finalize: unique, TTL and the rest become real, what cannot is reported index by index, and nothing is replayed after."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+
+import bson
+from conftest import both_modes, slow_command
+from lab.compare import NEVER_EXPIRES, differences, indexes
+from lab.load import Writer, fill
+
+
+def synchronise(plm, **options) -> None:
+    plm.run()
+    plm.start(**options)
+    plm.wait_synced()
+
+
+def spec_of(server, collection: str, index: str) -> dict:
+    return bson.decode(indexes(server.admin, "a", collection)[index])
+
+
+@both_modes
+def test_everything_up_to_the_moment_of_finalize_is_applied(pair, plm):
+    client = pair.source.admin
+    fill(client, "a", "b", 200)
+    synchronise(plm)
+    for turn in range(500):
+        client.a.b.insert_one({"_id": f"late {turn}"})
+    plm.finish()  # without waiting for the lag to end
+    assert differences(pair.source, pair.target) == []
+
+
+def test_finalize_while_the_source_is_still_written(pair, plm):
+    """The target is the source of one moment: a prefix of what the writer did."""
+    client = pair.source.admin
+    client.a.b.insert_one({"_id": -1})
+    synchronise(plm)
+    written = 0
+    plm.finalize()
+    while plm.status()["state"] != "finalized" and written < 20000:
+        client.a.b.insert_one({"_id": written})
+        written += 1
+    plm.wait_state("finalized")
+    numbers = [document["_id"] for document in pair.target.admin.a.b.find(sort=[("_id", 1)])]
+    assert numbers == list(range(-1, len(numbers) - 1))
+
+
+def test_a_unique_index_that_the_target_cannot_hold_is_reported(pair, plm):
+    """Documents written to the target beside plm break it; the other indexes become real all the same."""
+    client = pair.source.admin
+    client.a.b.insert_many([{"_id": n, "n": n, "m": n} for n in range(20)])
+    client.a.b.create_index("n", unique=True)
+    client.a.b.create_index("m", unique=True)
+    synchronise(plm)
+    pair.target.admin.a.b.insert_one({"_id": "foreign", "n": 5, "m": "other"})
+    status = plm.finish()
+    report = status["finalization"]["unsuccessfulIndexes"]
+    assert len(report) == 1, report
+    assert report[0]["namespace"] == "a.b" and report[0]["indexName"] == "n_1"
+    assert report[0]["type"] == "failed" and report[0]["keys"] == {"n": 1}
+    assert report[0]["reason"]
+    assert spec_of(pair.target, "b", "m_1")["unique"] is True
+    assert "unique" not in spec_of(pair.target, "b", "n_1")
+    assert any("a.b" in line for line in status["finalization"]["differences"])
+
+
+def test_one_bad_index_does_not_lose_the_others(pair, plm):
+    """A name is taken on the target by an index of other keys."""
+    client = pair.source.admin
+    client.a.b.insert_many([{"_id": n, "n": n} for n in range(20)])
+    synchronise(plm)
+    pair.target.admin.a.b.insert_one({"_id": "foreign", "x": [1], "y": [1]})
+    client.a.b.create_index([("x", 1), ("y", 1)])  # impossible with the foreign document
+    client.a.b.create_index("n")
+    client.a.b.create_index("z", unique=True)
+    report = plm.finish()["finalization"]["unsuccessfulIndexes"]
+    assert [entry["indexName"] for entry in report] == ["x_1_y_1"]
+    assert {"n_1", "z_1"} <= indexes(pair.target.admin, "a", "b").keys()
+    assert spec_of(pair.target, "b", "z_1")["unique"] is True
+
+
+def test_an_index_that_somebody_made_on_the_target_is_reported_or_removed(pair, plm):
+    client = pair.source.admin
+    client.a.b.insert_one({"_id": 1})
+    synchronise(plm)
+    pair.target.admin.a.b.create_index("foreign")
+    status = plm.finish()
+    gone = "foreign_1" not in indexes(pair.target.admin, "a", "b")
+    assert gone or any("foreign_1" in line for line in status["finalization"]["differences"])
+
+
+def test_an_unfinished_index_of_the_source_is_reported_as_incomplete(pair, plm):
+    client = pair.source.admin
+    client.a.b.insert_many([{"_id": n, "n": n} for n in range(20)])
+    synchronise(plm)
+    client.a.b.create_index("n")
+    pair.source.fail_point("hangAfterStartingIndexBuild", "alwaysOn")
+    try:
+        build = threading.Thread(target=lambda: client.a.b.create_index("slow"), daemon=True)
+        build.start()
+        deadline = time.monotonic() + 10
+        while "slow_1" not in {spec["name"] for spec in client.a.b.list_indexes()} and time.monotonic() < deadline:
+            time.sleep(0.02)
+        status = plm.finish()
+    finally:
+        pair.source.fail_point("hangAfterStartingIndexBuild", "off")
+        build.join(30)
+    report = status["finalization"]["unsuccessfulIndexes"]
+    assert [(entry["indexName"], entry["type"]) for entry in report] in ([], [("slow_1", "incomplete")])
+    assert "n_1" in indexes(pair.target.admin, "a", "b") and "slow_1" not in indexes(pair.target.admin, "a", "b")
+
+
+def test_ttl_removes_nothing_before_finalize(pair, plm):
+    client, target = pair.source.admin, pair.target.admin
+    # Stop the source's own TTL monitor, or nothing would be left to copy.
+    client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
+    try:
+        past = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+        client.a.b.insert_many([{"_id": n, "when": past} for n in range(50)])
+        client.a.b.create_index("when", expireAfterSeconds=1)
+        synchronise(plm)
+        assert spec_of(pair.target, "b", "when_1")["expireAfterSeconds"] == NEVER_EXPIRES
+        passes = target.admin.command("serverStatus")["metrics"]["ttl"]["passes"]
+        while target.admin.command("serverStatus")["metrics"]["ttl"]["passes"] < passes + 2:
+            time.sleep(0.1)
+        assert target.a.b.count_documents({}) == 50
+        client.a.b.insert_one({"_id": "late", "when": past})
+        plm.wait_applied(pair.source.cluster_time())
+        assert target.a.b.count_documents({}) == 51
+        assert plm.finish()["finalization"]["differences"] == []
+        assert spec_of(pair.target, "b", "when_1")["expireAfterSeconds"] == 1
+        deadline = time.monotonic() + 20
+        while target.a.b.count_documents({}) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert target.a.b.count_documents({}) == 0  # now it is the target's own business
+    finally:
+        client.admin.command("setParameter", 1, ttlMonitorEnabled=True)
+
+
+def test_kills_at_every_stage_of_finalize(pair, plm):
+    """Once indexes are made real nothing is replayed: a unique value that changed hands would break it."""
+    client = pair.source.admin
+    for name in "bcdef":
+        client.a[name].insert_many([{"_id": n, "n": n} for n in range(50)])
+        client.a[name].create_index("n", unique=True)
+        client.a[name].create_index("when", expireAfterSeconds=1000)
+        client.a[name].create_index("h", hidden=True)
+    synchronise(plm)
+    with slow_command(pair.target, "collMod", 200):
+        for name in "bcdef":  # each unique value changes hands
+            client.a[name].update_many({}, {"$inc": {"n": 1000}})
+            client.a[name].update_many({}, [{"$set": {"n": {"$subtract": [1049, "$_id"]}}}])
+        plm.finalize()
+        for _ in range(5):
+            time.sleep(0.3)  # the stage is what varies
+            plm.kill9()
+            plm.run()
+            if plm.status()["state"] == "finalized":
+                break
+    status = plm.wait_state("finalized")
+    assert status["finalization"]["unsuccessfulIndexes"] == []
+    assert differences(pair.source, pair.target) == []
+
+
+def test_the_final_comparison_names_what_differs(pair, plm):
+    client = pair.source.admin
+    for name in ("more", "less", "options", "gone", "same"):
+        fill(client, "a", name, 20)
+    synchronise(plm)
+    target = pair.target.admin
+    target.a.more.insert_one({"_id": "foreign"})
+    target.a.less.delete_one({"_id": 1})
+    target.a.command("collMod", "options", validator={"x": 1})
+    target.a.gone.drop()
+    lines = plm.finish()["finalization"]["differences"]
+    for name in ("more", "less", "options", "gone"):
+        assert any(f"a.{name}" in line for line in lines), (name, lines)
+    assert not any("a.same" in line for line in lines)
+    assert plm.status()["state"] == "finalized"
+
+
+def test_finalize_under_load_ends(pair, plm):
+    client = pair.source.admin
+    fill(client, "a", "b", 500)
+    synchronise(plm)
+    with Writer(client, "a", "b", rate=300), Writer(client, "a", "c", rate=300, seed=2):
+        plm.finish()
+    assert plm.status()["finalization"]["unsuccessfulIndexes"] == []
+    documents = pair.target.admin.a.b.count_documents({})
+    assert documents > 0
+    # What the writers did after finalize did not arrive.
+    client.a.b.insert_one({"_id": "after"})
+    assert not pair.target.admin.a.b.find_one("after")
