@@ -14,9 +14,8 @@ Bytes bytes_of(const Document& document) { return {document.view().bytes().begin
 
 // A document around these bytes of elements, with the right length and end.
 Bytes around(const Bytes& elements) {
-  Bytes out = {0, 0, 0, 0};
-  out.insert(out.end(), elements.begin(), elements.end());
-  out.push_back(0);
+  Bytes out(4 + elements.size() + 1);
+  std::ranges::copy(elements, out.begin() + 4);
   const auto length = static_cast<std::uint32_t>(out.size());
   std::memcpy(out.data(), &length, sizeof length);
   return out;

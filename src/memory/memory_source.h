@@ -23,7 +23,7 @@
 
 namespace plm {
 
-class MemorySource final : public Source {
+class MemorySource : public Source {
  public:
   struct Options {
     std::int32_t batch_documents = 3;  // of a reader that asks for no other number

@@ -23,7 +23,7 @@
 
 namespace plm {
 
-class MemoryTarget final : public Target {
+class MemoryTarget : public Target {
  public:
   // Both outlive the target.
   MemoryTarget(MemoryDeployment& deployment, FaultPlan& faults) : deployment_(deployment), faults_(faults) {}
