@@ -135,9 +135,10 @@ def describe(status: Status) -> str:
 def watch(story: Story, plm: Plm, until: Callable[[Status], bool], limit: float = 120) -> Status:
     """Shows the progress until a condition holds."""
     deadline, shown = time.monotonic() + limit, 0.0
+    interval = 0.3 if sys.stdout.isatty() else 2.0
     while True:
         status = plm.status()
-        if time.monotonic() - shown > 0.5 or until(status):
+        if time.monotonic() - shown > interval or until(status):
             story.progress(describe(status))
             shown = time.monotonic()
         if until(status):
@@ -185,7 +186,7 @@ def copy_with_interruptions(story: Story, plm: Plm) -> None:
     plm.pause()
     story.say(f"state: {plm.status()['state']}")
     plm.resume()
-    before = watch(story, plm, copied_share(0.45))
+    before = watch(story, plm, copied_share(0.75))
 
     story.step("kill -9 in the middle of the copy, then start plm again")
     plm.kill9()

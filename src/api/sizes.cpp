@@ -40,8 +40,9 @@ auto not_a_size(std::string_view text) {
 
 Result<std::int64_t> parse_size(std::string_view text) {
   double number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, problem] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [rest, problem] = std::from_chars(begin, end, number, std::chars_format::fixed);
   if (problem != std::errc() || !std::isfinite(number) || std::signbit(number)) return not_a_size(text);
 
   std::string unit(rest, end);

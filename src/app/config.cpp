@@ -32,8 +32,9 @@ std::string trimmed(std::string_view text) {
 template <typename Number>
 Result<Number> parse_number(std::string_view text) {
   Number out{};
-  const char* const end = text.data() + text.size();
-  const auto [rest, problem] = std::from_chars(text.data(), end, out);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [rest, problem] = std::from_chars(begin, end, out);
   if (problem != std::errc() || rest != end || text.empty())
     return refuse("\"{}\" is not a whole number", showable(text));
   return out;

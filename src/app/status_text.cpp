@@ -158,7 +158,7 @@ std::string format_duration(std::int64_t seconds) {
 std::string format_count(std::int64_t number) {
   std::string out = fmt::format("{}", number);
   for (auto at = static_cast<std::ptrdiff_t>(out.size()) - 3; at > (number < 0 ? 1 : 0); at -= 3) {
-    out.insert(static_cast<std::size_t>(at), ",");
+    out.insert(out.begin() + at, ',');
   }
   return out;
 }

@@ -110,9 +110,16 @@ Status Controller::wrong_state(std::string_view request, JobState state) {
                                                   possible_requests(state)));
 }
 
-Status Controller::require_loaded() const {
-  if (not_loaded_) return fail(not_loaded_->within("the saved state could not be read from the target"));
-  return {};
+// A request right after the start, or after the target came back, does not wait for the next try.
+Status Controller::require_loaded() {
+  if (!not_loaded_) return {};
+  auto loaded = load();
+  if (loaded) return {};
+  not_loaded_ = loaded.error();
+  if (not_loaded_->server_code == server_code::unauthorized) {
+    if (auto allowed = parts_.target.check_privileges(); !allowed) return fail(allowed.error().within("target"));
+  }
+  return fail(not_loaded_->within("the saved state could not be read from the target"));
 }
 
 Status Controller::do_start(const JobOptions& options) {
@@ -236,7 +243,6 @@ Status Controller::do_reset() {
 // ---- The thread --------------------------------------------------------------------------
 
 void Controller::run(const std::stop_token& stop) {
-  tick();  // the first requests find the saved state, if the target answers
   while (!stop.stop_requested()) {
     const std::uint64_t seen = wake_.seen();
     serve_requests();

@@ -83,7 +83,7 @@ class Controller final : public JobControl {
   Status do_finalize();
   Status do_reset();
   Status settle_parked();
-  [[nodiscard]] Status require_loaded() const;
+  [[nodiscard]] Status require_loaded();
 
   // The saved job.
   Status load();

@@ -106,7 +106,10 @@ Status Applier::insert_into(const Twin& twin, std::span<const Operation* const> 
     for (const Operation* operation : inserts) documents.append(operation->body);
   }
   auto failures = parts_.target.insert(twin, holder.view()["documents"].document());
-  if (!failures) return fail(failures.error().within("insert into " + twin.ns.text()));
+  if (!failures) {
+    const Error& error = failures.error();
+    return fail(retryable(error) ? error.within("insert into " + twin.ns.text()) : fatal_or(error, *inserts.front()));
+  }
   for (OperationFailure& failure : *failures) {
     const Operation& operation = *inserts[failure.index];
     if (concerns_more_than_the_document(failure.error)) return fail(fatal_or(failure.error, operation));

@@ -81,6 +81,11 @@ Result<ChangeEvent> decode_event(bson::View raw) {
   if (!has_kind) return fail(malformed(raw, "operationType"));
   if (out.time.is_zero()) return fail(malformed(raw, "clusterTime"));
   if (out.resume_token.empty()) return fail(malformed(raw, "_id"));
+  if (out.kind == EventKind::rename && replicable(out.database, out.collection)) {
+    // Taken for a rename to nowhere it would drop the collection.
+    if (out.description["to"].as_document().empty()) return fail(malformed(raw, "operationDescription.to"));
+    if (out.uuid.is_nil()) return fail(malformed(raw, "collectionUUID"));
+  }
   if (!takes_part(out)) {
     out.kind = EventKind::ignored;
     return out;

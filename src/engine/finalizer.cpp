@@ -66,6 +66,8 @@ Result<Step> Finalizer::step() {
     Collection& collection = *catalog_.find(steps_[next_]);
     status = make_real(collection);
     if (status) status = compare(collection);
+    // Somebody else removed it from the target: compare_options reports that.
+    if (!status && status.error().server_code == server_code::namespace_not_found) status = {};
   } else {
     status = compare_options();
   }

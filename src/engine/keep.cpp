@@ -21,7 +21,10 @@ bool Keep::add(const Operation& operation) {
     }
     reduce();
   }
-  if (!budget_.has_room(bytes_of_key(operation))) return false;
+  // A key that is there already needs no room.
+  if (!budget_.has_room(bytes_of_key(operation)) && !keys_.contains({bson::OwnedValue(operation.id), operation.key_hash})) {
+    return false;
+  }
   add_key(operation);
   return true;
 }

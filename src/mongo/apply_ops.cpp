@@ -149,8 +149,8 @@ class Applying {
       failures_.push_back(missing(first_position_ + position));
       return {};
     }
-    return apply_portably(connection_, operations_.subspan(position, 1), DiffSupport::none,
-                          first_position_ + position, failures_);
+    return apply_portably(connection_, operations_.subspan(position, 1), DiffSupport::none, first_position_ + position,
+                          failures_);
   }
 
   Status settle(std::size_t position, const Status& status) {

@@ -108,7 +108,8 @@ Result<bool> behaves(Scratch& scratch, const Apply& apply) {
     if (retryable(applied.error())) return fail(applied.error());
     return false;
   }
-  if (failures.size() != 1 || failures[0].index != 0 || failures[0].kind != OperationFailure::Kind::missing) return false;
+  if (failures.size() != 1 || failures[0].index != 0 || failures[0].kind != OperationFailure::Kind::missing)
+    return false;
   auto n = scratch.read_n();
   if (!n) return fail(n.error());
   return *n == 2;

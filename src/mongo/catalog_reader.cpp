@@ -329,7 +329,9 @@ Result<CollectionStats> CatalogReader::stats(const Namespace& ns) const {
     auto wanted = stage->document("$collStats");
     auto storage = wanted->document("storageStats");
   }
-  { auto cursor = command.document("cursor"); }
+  {
+    auto cursor = command.document("cursor");
+  }
   CollectionStats out;
   auto read = read_all(*connection, ns.database, command.view(), [&](bson::View shard) {
     const bson::View storage = shard["storageStats"].as_document();

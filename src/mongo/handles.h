@@ -20,7 +20,8 @@ using UriHandle = std::unique_ptr<mongoc_uri_t, DestroyedBy<mongoc_uri_destroy>>
 using PoolHandle = std::unique_ptr<mongoc_client_pool_t, DestroyedBy<mongoc_client_pool_destroy>>;
 using SessionHandle = std::unique_ptr<mongoc_client_session_t, DestroyedBy<mongoc_client_session_destroy>>;
 using SessionOptionsHandle = std::unique_ptr<mongoc_session_opt_t, DestroyedBy<mongoc_session_opts_destroy>>;
-using TransactionOptionsHandle = std::unique_ptr<mongoc_transaction_opt_t, DestroyedBy<mongoc_transaction_opts_destroy>>;
+using TransactionOptionsHandle =
+    std::unique_ptr<mongoc_transaction_opt_t, DestroyedBy<mongoc_transaction_opts_destroy>>;
 using WriteConcernHandle = std::unique_ptr<mongoc_write_concern_t, DestroyedBy<mongoc_write_concern_destroy>>;
 using ReadPreferenceHandle = std::unique_ptr<mongoc_read_prefs_t, DestroyedBy<mongoc_read_prefs_destroy>>;
 using ServerDescriptionHandle =

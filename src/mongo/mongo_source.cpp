@@ -81,7 +81,9 @@ bson::Document sample_command(const Namespace& ns, int size) {
       project->append("_id", 1);
     }
   }
-  { auto cursor = command.document("cursor"); }
+  {
+    auto cursor = command.document("cursor");
+  }
   return command.take();
 }
 
@@ -153,8 +155,7 @@ Result<OplogWindow> MongoSource::oplog_window() {
   auto hello = connection->run("admin", command.view());
   if (!hello) return fail(hello.error());
   OplogWindow out;
-  out.oldest = time_of(
-      (*oldest)["cursor"].as_document()["firstBatch"].as_document()["0"].as_document()["ts"]);
+  out.oldest = time_of((*oldest)["cursor"].as_document()["firstBatch"].as_document()["0"].as_document()["ts"]);
   out.newest = time_of((*hello)["lastWrite"].as_document()["majorityOpTime"].as_document()["ts"]);
   return out;
 }

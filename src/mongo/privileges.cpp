@@ -87,7 +87,8 @@ Status check_without_user(Connection& connection) {
   auto reply = connection.run("admin", command.view());
   if (reply) return {};
   if (reply.error().server_code != server_code::unauthorized) return fail(reply.error());
-  return fail(Error{ErrorCode::server, server_code::unauthorized, {}, "the server asks for a user, the URI names none"});
+  return fail(
+      Error{ErrorCode::server, server_code::unauthorized, {}, "the server asks for a user, the URI names none"});
 }
 
 }  // namespace

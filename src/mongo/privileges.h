@@ -13,7 +13,7 @@ struct Need {
   enum class Where { cluster, every_database, local_database };
   std::string_view action;  // as in the server's list of privilege actions
   Where where;
-  std::string_view role;    // the built-in role that grants it
+  std::string_view role;  // the built-in role that grants it
 };
 
 // All of them are granted by backup, clusterMonitor and readAnyDatabase together.

@@ -27,8 +27,8 @@ class CursorRangeReader final : public RangeReader {
   Result<DocumentBatch> next() override;
 
  private:
-  CursorRangeReader(Connection connection, Reply first, std::int32_t fixed_batch_documents,
-                    bson::Document last_command, std::string database);
+  CursorRangeReader(Connection connection, Reply first, std::int32_t fixed_batch_documents, bson::Document last_command,
+                    std::string database);
   Result<DocumentBatch> read_last();
   DocumentBatch batch_from(Reply reply, const char* field);
   [[nodiscard]] std::int32_t next_batch_documents() const;

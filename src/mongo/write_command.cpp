@@ -54,8 +54,7 @@ Status first_write_error(bson::View reply) {
 Status wait_for_majority(Connection& connection) {
   bson::Builder nobody;
   nobody.append_null("_id");
-  return run_write(connection, std::string(kStateDatabase),
-                   delete_command("nothing", Uuid(), nobody.view()["_id"]));
+  return run_write(connection, std::string(kStateDatabase), delete_command("nothing", Uuid(), nobody.view()["_id"]));
 }
 
 Status erase_and_insert(Connection& connection, const Twin& twin, const bson::Value& id, bson::View document) {

@@ -33,8 +33,8 @@ std::string database_of_this_test() {
 
 bson::Document json(const std::string& text) {
   bson_error_t error{};
-  bson_t* parsed = bson_new_from_json(reinterpret_cast<const std::uint8_t*>(text.data()),
-                                      static_cast<ssize_t>(text.size()), &error);
+  bson_t* parsed =
+      bson_new_from_json(reinterpret_cast<const std::uint8_t*>(text.data()), static_cast<ssize_t>(text.size()), &error);
   if (parsed == nullptr) throw std::invalid_argument(error.message);
   bson::Document out{bson::View(bson_get_data(parsed))};
   bson_destroy(parsed);
@@ -101,7 +101,7 @@ void Server::fill(const Namespace& ns, int first, int last, std::size_t text_byt
     command.append("insert", ns.collection);
     {
       auto documents = command.array("documents");
-      for (; first <= last && command.size_bytes() < (4U << 20U); ++first) {
+      for (; first <= last && documents.count() < 50'000 && command.size_bytes() < (4U << 20U); ++first) {
         auto document = documents.document();
         document->append("_id", first).append("text", text);
       }

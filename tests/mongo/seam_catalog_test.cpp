@@ -54,7 +54,8 @@ TEST_F(Catalog, ListsDatabasesByName) {
 }
 
 TEST_F(Catalog, ListsACollectionWithWholeOptionsAndIndexesButWithoutThatOfId) {
-  source_server_->run(database_, R"({"create":"a","collation":{"locale":"en","strength":2},"validator":{"x":{"$gt":0}}})");
+  source_server_->run(database_,
+                      R"({"create":"a","collation":{"locale":"en","strength":2},"validator":{"x":{"$gt":0}}})");
   source_server_->run(database_, R"({"createIndexes":"a","indexes":[
       {"key":{"x":1},"name":"x_1","unique":true,"partialFilterExpression":{"x":{"$gt":5}}},
       {"key":{"y":"text"},"name":"words","collation":{"locale":"simple"}}]})");
@@ -97,8 +98,8 @@ TEST_F(Catalog, TheIndexOfAClusteredCollectionBelongsToItsOptions) {
 }
 
 TEST_F(Catalog, TemporaryCollectionsAreNotListed) {
-  source_server_->run(database_, R"({"applyOps":[{"op":"c","ns":")" + database_ +
-                                     R"(.$cmd","o":{"create":"tmp1","temp":true}}]})");
+  source_server_->run(
+      database_, R"({"applyOps":[{"op":"c","ns":")" + database_ + R"(.$cmd","o":{"create":"tmp1","temp":true}}]})");
   auto listed = source_->list_collections(database_);
   ASSERT_TRUE(succeeded(listed));
   EXPECT_THAT(*listed, IsEmpty());

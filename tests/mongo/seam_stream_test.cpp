@@ -111,7 +111,8 @@ TEST_F(Stream, ShowsAWriteLongBeforeTheNextRegularJournalFlush) {
     Server server(source_admin_uri());
     for (std::size_t i = 0; i < sent.size(); ++i) {
       sent[i] = steady_clock::now();
-      server.run(database_, R"({"insert":"a","documents":[{"_id":)" + std::to_string(i) + R"(}],"writeConcern":{"w":1}})");
+      server.run(database_,
+                 R"({"insert":"a","documents":[{"_id":)" + std::to_string(i) + R"(}],"writeConcern":{"w":1}})");
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
   });

@@ -91,10 +91,9 @@ TEST_F(TargetSeam, BuildsAllIndexesThoughOneFails) {
   const Twin a = twin("a");
   ASSERT_TRUE(succeeded(
       target_->insert(a, array_of({json(R"({"_id":1,"x":1,"l":[1],"m":[1]})"), json(R"({"_id":2,"x":1})")}).view())));
-  const auto results = target_->create_indexes(a, specs({R"({"key":{"y":1},"name":"y"})",
-                                                         R"({"key":{"x":1},"name":"x","unique":true})",
-                                                         R"({"key":{"l":1,"m":1},"name":"parallel"})",
-                                                         R"({"key":{"z":"2dsphere"},"name":"z"})"}));
+  const auto results = target_->create_indexes(
+      a, specs({R"({"key":{"y":1},"name":"y"})", R"({"key":{"x":1},"name":"x","unique":true})",
+                R"({"key":{"l":1,"m":1},"name":"parallel"})", R"({"key":{"z":"2dsphere"},"name":"z"})"}));
   ASSERT_THAT(results, SizeIs(4));
   EXPECT_TRUE(succeeded(results[0].status));
   EXPECT_EQ(results[1].status.error().server_code, server_code::duplicate_key);
@@ -316,7 +315,8 @@ TEST_P(Apply, ClassicUpdatesWorkInBothModes) {
 
 TEST_P(Apply, WhatTheServerCannotApplyDoesNotStopTheOthers) {
   const Twin a = twin("a");
-  target_->create_indexes(a, specs({R"({"key":{"l":1,"m":1},"name":"lm"})", R"({"key":{"u":1},"name":"u","unique":true})"}));
+  target_->create_indexes(
+      a, specs({R"({"key":{"l":1,"m":1},"name":"lm"})", R"({"key":{"u":1},"name":"u","unique":true})"}));
   Batch batch(a);
   batch.upsert("1", R"({"_id":1,"u":1})").upsert("2", R"({"_id":2,"l":[1],"m":[1],"u":2})");
   batch.upsert("3", R"({"_id":3,"u":1})").diff("44", R"({"u":{"x":1}})").upsert("4", R"({"_id":4,"u":4})");

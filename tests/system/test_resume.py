@@ -72,18 +72,18 @@ def test_the_copy_goes_on_where_it_was(pair, plm, interrupt):
 @pytest.mark.parametrize("interrupt", INTERRUPTIONS, ids=lambda f: f.__name__)
 def test_ranges_that_were_copied_are_not_copied_again(pair, plm, interrupt):
     """The target counts inserts: an interruption costs the ranges under way and no more."""
-    fill(pair.source.admin, "a", "b", 10000)
+    fill(pair.source.admin, "a", "b", 20000)
     plm.run()
     before = inserts(pair.target)
-    with slow_command(pair.target, "insert", 50):
+    with slow_command(pair.target, "insert", 150):
         plm.start(**SMALL_STEPS)
         copied = plm.wait_for("most of the copy", share_copied(0.7))["initialSync"]["clonedSizeBytes"]
         interrupt(plm)
         after = plm.wait_state("running")["initialSync"]["clonedSizeBytes"]
-        # A range of 200 KB under way, and what was finished within the 2 s between two savings.
-        assert after >= copied - 1_000_000 and after > 0
+        # Lost are the ranges under way and what was finished within the 2 s between two savings.
+        assert after > 0.4 * copied
     plm.wait_synced()
-    assert inserts(pair.target) - before < 10000 * 1.6
+    assert inserts(pair.target) - before < 20000 * 1.5
     assert differences(pair.source, pair.target, synchronising=True) == []
 
 
@@ -196,7 +196,7 @@ def test_saved_state_of_a_newer_version_is_refused(pair, plm):
     plm.wait_synced()
     assert plm.terminate() == 0
     states = pair.target.admin.percona_link_mongodb.state
-    states.update_many({}, {"$set": {"format": 1000}})
+    states.update_many({}, {"$set": {"v": 1000}})
     plm.run()
     plm.wait_for("warning", lambda status: any("newer plm" in warning for warning in status["warnings"]))
     with pytest.raises(Refused) as refused:

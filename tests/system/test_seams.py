@@ -1,4 +1,4 @@
-"""The seams against real servers: runs the suites of plm_mongo_test as plm's users of the least roles."""
+"""The seams against real servers: runs the suites of plm_seam_test as plm's users of the least roles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUITES = ["Absence", "Catalog", "Faults", "Privileges", "Range", "Store", "Strea
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_suite(pair: Pair, suite: str) -> None:
-    program = Path(os.environ.get("PLM_MONGO_TEST", ROOT / "build/release/tests/mongo/plm_mongo_test"))
+    program = Path(os.environ.get("PLM_SEAM_TEST", ROOT / "build/release/tests/mongo/plm_seam_test"))
     environment = {
         **os.environ,
         "PLM_TEST_SOURCE": pair.source.uri(),

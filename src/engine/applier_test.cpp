@@ -1,0 +1,355 @@
+#include "engine/applier.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "engine/test_seams.h"
+
+namespace plm {
+namespace {
+
+const Namespace kNs{"db", "c"};
+using enum OperationKind;
+
+// The source holds collection c, the target its twin.
+class ApplierTest : public testing::Test {
+ protected:
+  void SetUp() override { create("{}"); }
+  void create(std::string_view options) {
+    (void)seams_.source_set.drop(kNs);
+    (void)seams_.target_set.drop(kNs);
+    const Uuid source = seams_.source_set.create(kNs, json(options).view()).value();
+    const Uuid target = seams_.target_set.create(kNs, json(options).view()).value();
+    ref_ = collection_ref(kNs, source, target, options != "{}");
+    applier_.connect(router_);
+  }
+  void on_source(std::string_view document) { ASSERT_TRUE(seams_.source_set.insert(kNs, json(document).view())); }
+  void on_target(std::string_view document) { ASSERT_TRUE(seams_.target_set.insert(kNs, json(document).view())); }
+  void unique_on_target() {
+    ASSERT_TRUE(seams_.target_set.create_indexes(kNs, {{json(R"({"key": {"u": 1}, "name": "u", "unique": true})")}}));
+  }
+  void send(OperationKind kind, std::string_view id, std::string_view body = "{}") {
+    Operation sent = operation(kind, ref_, id, body);
+    sent.sequence = ++sent_;
+    sent.time = seams_.source_set.now();
+    outgoing_.push_back(std::move(sent));
+  }
+  // Hands over what was sent, as one batch; whether it is all acknowledged.
+  bool apply() { return apply_with(applier_); }
+  bool apply_with(Applier& applier) {
+    applier.queue().push(outgoing_);
+    const auto step = applier.step();
+    EXPECT_TRUE(step) << (step ? "" : step.error().message);
+    return applier.queue().acknowledged() == sent_;
+  }
+  [[nodiscard]] std::string target(std::string_view id) { return TestSeams::document(seams_.target_set, kNs, id); }
+  [[nodiscard]] std::size_t parked() { return seams_.store.load("parked")->size(); }
+
+  TestSeams seams_;
+  Signal router_;
+  Applier::Parts parts_{seams_.source, seams_.target, seams_.store, seams_.clock, seams_.progress};
+  Applier applier_{parts_, 1, 100};
+  std::shared_ptr<const CollectionRef> ref_;
+  std::vector<Operation> outgoing_;
+  std::uint64_t sent_ = 0;
+};
+
+TEST_F(ApplierTest, AppliesABatchAndAcknowledgesIt) {
+  send(insert, "1", R"({"_id": 1, "a": 1})");
+  send(insert, "2", R"({"_id": 2})");
+  send(update, "1", R"({"u": {"a": 2}})");
+  send(replace, "2", R"({"_id": 2, "b": 1})");
+  send(insert, "3", R"({"_id": 3})");
+  send(erase, "3");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("1"), text_of(R"({"_id": 1, "a": 2})"));
+  EXPECT_EQ(target("2"), text_of(R"({"_id": 2, "b": 1})"));
+  EXPECT_EQ(target("3"), "");
+  EXPECT_EQ(seams_.progress.events_applied, 6);
+  EXPECT_EQ(applier_.step().value(), Step::waiting);
+}
+
+TEST_F(ApplierTest, AcknowledgesBatchByBatch) {
+  Applier applier(parts_, 1, 2);
+  applier.connect(router_);
+  for (const std::string_view id : {"1", "2", "3"}) send(insert, id, "{\"_id\": " + std::string(id) + "}");
+  EXPECT_FALSE(apply_with(applier));
+  EXPECT_EQ(applier.queue().acknowledged(), 2U);
+  EXPECT_EQ(target("3"), "");
+  EXPECT_TRUE(apply_with(applier));
+}
+
+// After a restart the stream tells again what the target already has.
+TEST_F(ApplierTest, AppliesTheSameAgain) {
+  for (int i = 0; i < 3; ++i) {
+    send(insert, "1", R"({"_id": 1, "a": 1})");
+    EXPECT_TRUE(apply());
+    send(update, "1", R"({"u": {"a": 2}})");
+    send(insert, "2", R"({"_id": 2})");
+    send(erase, "2");
+    send(erase, "2");
+    EXPECT_TRUE(apply());
+  }
+  EXPECT_EQ(target("1"), text_of(R"({"_id": 1, "a": 2})"));
+  EXPECT_EQ(target("2"), "");
+}
+
+TEST_F(ApplierTest, AnEqualIdOfAnotherTypeReplacesTheDocument) {
+  send(insert, "1", R"({"_id": 1})");
+  send(erase, "1.0");
+  send(insert, R"({"$numberLong": "1"})", R"({"_id": {"$numberLong": "1"}, "a": 1})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(seams_.target_set.find(kNs)->documents.size(), 1U);
+  EXPECT_EQ(seams_.target_set.find(kNs)->documents.begin()->second.document->view()["_id"].type(), BSON_TYPE_INT64);
+}
+
+// ---- Reading again -----------------------------------------------------------------
+
+// A diff cannot be applied to nothing. To skip it would lose the document.
+TEST_F(ApplierTest, ReadsADocumentAgainWhoseDiffFindsNone) {
+  on_source(R"({"_id": 1, "a": 2, "b": 3})");
+  send(update, "1", R"({"u": {"a": 2}})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("1"), text_of(R"({"_id": 1, "a": 2, "b": 3})"));
+  // Documents read now are newer than the stream's position: it is said, so
+  // that nobody takes the two sides for equal before the stream is there.
+  EXPECT_EQ(seams_.progress.read_ahead.get(), seams_.source_set.now());
+}
+
+TEST_F(ApplierTest, ADocumentThatIsGoneFromTheSourceIsErased) {
+  on_target(R"({"_id": 1})");
+  send(reread, "1");
+  send(update, "2", R"({"u": {"a": 2}})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("1"), "");
+  EXPECT_EQ(target("2"), "");
+}
+
+TEST_F(ApplierTest, LaterUpdatesFollowAReread) {
+  on_source(R"({"_id": 1, "a": 1})");
+  send(reread, "1");
+  send(update, "1", R"({"u": {"a": 2}})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("1"), text_of(R"({"_id": 1, "a": 2})"));
+}
+
+// An older view of a freshly elected primary may not have the document yet:
+// taken for deleted, it would be lost for good.
+TEST_F(ApplierTest, NeverReadsFromBeforeTheEvent) {
+  on_source(R"({"_id": 1})");
+  send(reread, "1");
+  outgoing_.back().time = {seams_.source_set.now().seconds + 10, 1};
+  EXPECT_FALSE(apply());
+  EXPECT_EQ(seams_.progress.retries, 1);
+  for (int i = 0; i < 200; ++i) seams_.source_set.append_note();
+  seams_.clock.advance(Millis(10'000));
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("1"), text_of(R"({"_id": 1})"));
+}
+
+// By name it would be another collection's document, or none.
+TEST_F(ApplierTest, ReadsByUuidNotByName) {
+  on_source(R"({"_id": 1, "a": "right"})");
+  ASSERT_TRUE(seams_.source_set.rename(kNs, {"db", "renamed"}));
+  on_source(R"({"_id": 1, "a": "wrong"})");
+  send(reread, "1");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("1"), text_of(R"({"_id": 1, "a": "right"})"));
+}
+
+TEST_F(ApplierTest, LeavesACollectionAloneThatIsGoneAheadOfTheStream) {
+  on_target(R"({"_id": 1})");
+  send(reread, "1");
+  ASSERT_TRUE(seams_.source_set.drop(kNs));
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("1"), text_of(R"({"_id": 1})")) << "its drop will come with the stream";
+}
+
+// ---- Parking -----------------------------------------------------------------------
+
+// The stream shows a moment at which the target's own index is violated; the
+// source's present state is not in its way.
+TEST_F(ApplierTest, WhatIsRejectedIsWrittenAsTheSourceHasIt) {
+  unique_on_target();
+  on_target(R"({"_id": 1, "u": "x"})");
+  on_source(R"({"_id": 2, "u": "y"})");
+  send(insert, "2", R"({"_id": 2, "u": "x"})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("2"), text_of(R"({"_id": 2, "u": "y"})"));
+  EXPECT_EQ(parked(), 0U);
+}
+
+// Acknowledged first, a crash behind it would forget the document in silence.
+TEST_F(ApplierTest, ParksDurablyBeforeItAcknowledges) {
+  unique_on_target();
+  on_target(R"({"_id": 1, "u": "x"})");
+  on_source(R"({"_id": 2, "u": "x"})");
+  send(insert, "2", R"({"_id": 2, "u": "x"})");
+  send(insert, "3", R"({"_id": 3, "u": "z"})");
+
+  FaultPlan failing(seams_.random, {.before = 1});
+  MemoryStateStore full(failing);
+  Applier applier({seams_.source, seams_.target, full, seams_.clock, seams_.progress}, 1, 100);
+  applier.connect(router_);
+  std::vector<Operation> copy = outgoing_;
+  EXPECT_FALSE(apply_with(applier)) << "nothing may be acknowledged before it is parked";
+  EXPECT_EQ(applier.queue().acknowledged(), 0U);
+
+  outgoing_ = std::move(copy);
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("3"), text_of(R"({"_id": 3, "u": "z"})")) << "others do not wait";
+  ASSERT_EQ(parked(), 1U);
+  const auto entry = parked_from(seams_.store.load("parked")->front().view());
+  EXPECT_EQ(entry->collection, ref_->source_uuid);
+  EXPECT_EQ(entry->id.value().as_int64(), 2);
+  EXPECT_NE(entry->reason.find("E11000"), std::string::npos);
+  EXPECT_EQ(seams_.progress.parked, 1);
+  ASSERT_EQ(seams_.progress.parked_sample().size(), 1U);
+  EXPECT_EQ(seams_.progress.parked_sample()[0].find("db.c 2: "), 0U) << seams_.progress.parked_sample()[0];
+}
+
+// A diff on the stale version of a parked document would make a document that
+// the source never held.
+TEST_F(ApplierTest, AParkedDocumentIsReadAgainForEveryEvent) {
+  unique_on_target();
+  on_target(R"({"_id": 1, "u": "x"})");
+  on_target(R"({"_id": 2, "u": "stale"})");
+  on_source(R"({"_id": 2, "u": "x"})");
+  send(replace, "2", R"({"_id": 2, "u": "x"})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(parked(), 1U);
+  send(update, "2.0", R"({"i": {"b": 1}})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("2"), text_of(R"({"_id": 2, "u": "stale"})"));
+  EXPECT_EQ(parked(), 1U);
+  EXPECT_EQ(seams_.progress.parked, 1) << "it is parked once";
+}
+
+TEST_F(ApplierTest, ReleasesAParkedDocumentThatCanBeWritten) {
+  unique_on_target();
+  on_target(R"({"_id": 1, "u": "x"})");
+  on_source(R"({"_id": 2, "u": "x"})");
+  send(insert, "2", R"({"_id": 2, "u": "x"})");
+  EXPECT_TRUE(apply());
+  ASSERT_EQ(parked(), 1U);
+  send(erase, "1");
+  EXPECT_TRUE(apply());
+  send(update, "2", R"({"i": {"b": 1}})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("2"), text_of(R"({"_id": 2, "u": "x"})"));
+  EXPECT_EQ(parked(), 0U);
+  EXPECT_EQ(seams_.progress.parked, 0);
+  EXPECT_TRUE(seams_.progress.parked_sample().empty());
+  send(update, "2", R"({"i": {"b": 1}})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("2"), text_of(R"({"_id": 2, "u": "x", "b": 1})")) << "events are applied again";
+}
+
+TEST_F(ApplierTest, WhatAnEarlierProcessParkedIsStillParked) {
+  on_source(R"({"_id": 2, "a": "now"})");
+  on_target(R"({"_id": 2, "a": "stale"})");
+  const ParkedDocument entry{ref_->source_uuid, kNs, value_of("2"), "an old reason"};
+  const StoreChange change = park(entry);
+  ASSERT_TRUE(seams_.store.save({&change, 1}));
+  applier_.add_parked(entry);
+  send(update, R"({"$numberLong": "2"})", R"({"i": {"b": 1}})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("2"), text_of(R"({"_id": 2, "a": "now"})"));
+  EXPECT_EQ(parked(), 0U);
+}
+
+// Events of the past may hold two arrays where an index of the present allows
+// one: the batch behind such a document must not wait for it.
+TEST_F(ApplierTest, ADocumentThatAnIndexCannotTakeStopsNobody) {
+  ASSERT_TRUE(seams_.target_set.create_indexes(kNs, {{json(R"({"key": {"a": 1, "b": 1}, "name": "ab"})")}}));
+  on_source(R"({"_id": 1, "a": 1, "b": 2})");
+  send(replace, "1", R"({"_id": 1, "a": [1], "b": [2]})");
+  send(replace, "2", R"({"_id": 2})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("1"), text_of(R"({"_id": 1, "a": 1, "b": 2})"));
+  EXPECT_EQ(target("2"), text_of(R"({"_id": 2})"));
+  EXPECT_EQ(parked(), 0U);
+}
+
+// ---- Collations ---------------------------------------------------------------------
+
+// For this collation "a" and "A" are one key; only the server knows.
+TEST_F(ApplierTest, UnderACollationTheOrderDecides) {
+  create(R"({"collation": {"locale": "en", "strength": 2}})");
+  send(insert, R"("a")", R"({"_id": "a"})");
+  send(erase, R"("a")");
+  send(insert, R"("A")", R"({"_id": "A", "n": 2})");
+  send(update, R"("A")", R"({"u": {"n": 3}})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target(R"("a")"), text_of(R"({"_id": "A", "n": 3})"));
+  EXPECT_EQ(seams_.target_set.find(kNs)->documents.size(), 1U);
+}
+
+TEST_F(ApplierTest, UnderACollationARereadTakesWhatTheSourceTakesForTheKey) {
+  create(R"({"collation": {"locale": "en", "strength": 2}})");
+  on_source(R"({"_id": "A", "n": 2})");
+  on_target(R"({"_id": "a", "n": 1})");
+  send(reread, R"("a")");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target(R"("a")"), text_of(R"({"_id": "A", "n": 2})"));
+}
+
+// ---- Failures ------------------------------------------------------------------------
+
+TEST_F(ApplierTest, RetriesTheWholeBatchUntilItIsDone) {
+  FaultPlan faults(seams_.random, {.before = 0.2, .after = 0.2, .partly = 0.2});
+  MemorySource source(seams_.source_set, faults);
+  MemoryTarget target(seams_.target_set, faults);
+  Applier applier({source, target, seams_.store, seams_.clock, seams_.progress}, 1, 7);
+  applier.connect(router_);
+  for (int i = 0; i < 50; ++i) {
+    const std::string id = std::to_string(i % 10);
+    send(insert, id, "{\"_id\": " + id + ", \"a\": " + std::to_string(i) + "}");
+    send(update, id, R"({"u": {"a": )" + std::to_string(i + 1000) + "}}");
+  }
+  bool done = false;
+  for (int i = 0; i < 2000 && !done; ++i) {
+    done = apply_with(applier);
+    seams_.clock.advance(Millis(5000));
+  }
+  ASSERT_TRUE(done);
+  EXPECT_GT(seams_.progress.retries, 0);
+  for (int id = 0; id < 10; ++id) {
+    const std::string text = std::to_string(id);
+    EXPECT_EQ(this->target(text), text_of("{\"_id\": " + text + ", \"a\": " + std::to_string(1040 + id) + "}"));
+  }
+}
+
+TEST_F(ApplierTest, WaitsBetweenTwoTries) {
+  FaultPlan failing(seams_.random, {.before = 1});
+  MemoryTarget target(seams_.target_set, failing);
+  Applier applier({seams_.source, target, seams_.store, seams_.clock, seams_.progress}, 1, 7);
+  applier.connect(router_);
+  send(insert, "1", R"({"_id": 1})");
+  EXPECT_FALSE(apply_with(applier));
+  EXPECT_EQ(seams_.progress.retries, 1);
+  EXPECT_FALSE(apply_with(applier));
+  EXPECT_EQ(seams_.progress.retries, 1) << "no time has passed";
+  EXPECT_NE(seams_.progress.last_retry(), "");
+}
+
+// Written by name it would create or hit another collection.
+TEST_F(ApplierTest, NeverWritesToAnotherCollectionOfTheName) {
+  ASSERT_TRUE(seams_.target_set.drop(kNs));
+  ASSERT_TRUE(seams_.target_set.create(kNs, {}));
+  for (const OperationKind kind : {insert, replace, erase}) {
+    Applier applier(parts_, 1, 7);
+    applier.connect(router_);
+    send(kind, "1", R"({"_id": 1})");
+    applier.queue().push(outgoing_);
+    const auto step = applier.step();
+    ASSERT_FALSE(step);
+    EXPECT_NE(step.error().message.find("somebody else removed or replaced db.c"), std::string::npos) << step.error().message;
+  }
+  EXPECT_TRUE(seams_.target_set.find(kNs)->documents.empty());
+  EXPECT_EQ(parked(), 0U);
+}
+
+}  // namespace
+}  // namespace plm

@@ -1,0 +1,132 @@
+#include "engine/coalesce.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "engine/test_seams.h"
+
+namespace plm {
+namespace {
+
+class CoalesceTest : public testing::Test {
+ protected:
+  void add(OperationKind kind, std::string_view id, int collection = 0) {
+    Operation added = operation(kind, collections_[static_cast<std::size_t>(collection)], id);
+    added.sequence = operations_.size() + 1;
+    operations_.push_back(added);
+  }
+  static std::vector<std::uint64_t> numbers(const std::vector<const Operation*>& operations) {
+    std::vector<std::uint64_t> out;
+    for (const Operation* operation : operations) out.push_back(operation->sequence);
+    return out;
+  }
+  // The numbers of what remains.
+  void expect(const std::vector<std::uint64_t>& inserts, const std::vector<std::uint64_t>& rereads,
+              const std::vector<std::uint64_t>& ordered) const {
+    const CoalescedBatch batch = coalesce(operations_);
+    EXPECT_EQ(numbers(batch.inserts), inserts) << "inserts";
+    EXPECT_EQ(numbers(batch.rereads), rereads) << "rereads";
+    EXPECT_EQ(numbers(batch.ordered), ordered) << "ordered";
+  }
+
+  std::vector<std::shared_ptr<const CollectionRef>> collections_ = {
+      collection_ref({"db", "a"}, uuid_of(1), uuid_of(11)), collection_ref({"db", "b"}, uuid_of(2), uuid_of(12)),
+      collection_ref({"db", "strict"}, uuid_of(3), uuid_of(13), true)};
+  std::vector<Operation> operations_;
+};
+
+using enum OperationKind;
+
+TEST_F(CoalesceTest, OfNothingNothingRemains) { expect({}, {}, {}); }
+
+TEST_F(CoalesceTest, AnInsertAndItsUpdatesRemain) {
+  add(insert, "1");
+  add(update, "1");
+  add(update, "1");
+  expect({1}, {}, {2, 3});
+}
+
+TEST_F(CoalesceTest, AReplacementSupersedesAllBeforeIt) {
+  add(insert, "1");
+  add(update, "1");
+  add(replace, "1");
+  add(update, "1");
+  expect({}, {}, {3, 4});
+}
+
+TEST_F(CoalesceTest, ADeletionSupersedesAllBeforeIt) {
+  add(insert, "1");
+  add(update, "1");
+  add(erase, "1");
+  expect({}, {}, {3});
+}
+
+// Inserts are written before the rest: a deletion in front of an insert of the
+// same key would remove what it must not.
+TEST_F(CoalesceTest, AnInsertSupersedesTheDeletionBeforeIt) {
+  add(erase, "1");
+  add(insert, "1");
+  add(update, "1");
+  expect({2}, {}, {3});
+}
+
+TEST_F(CoalesceTest, ARereadSupersedesAllBeforeIt) {
+  add(insert, "1");
+  add(update, "1");
+  add(reread, "1");
+  add(update, "1");
+  expect({}, {3}, {4});
+}
+
+TEST_F(CoalesceTest, AnInsertSupersedesAReread) {
+  add(reread, "1");
+  add(insert, "1");
+  expect({2}, {}, {});
+}
+
+TEST_F(CoalesceTest, OtherKeysAndCollectionsAreLeftAlone) {
+  add(insert, "1");
+  add(insert, "2");
+  add(insert, "1", 1);
+  add(erase, "2");
+  add(update, "1", 1);
+  expect({1, 3}, {}, {4, 5});
+}
+
+// For the server they are one document: both inserted would be an error, and a
+// deletion before the insertion would lose the document.
+TEST_F(CoalesceTest, EqualNumbersOfDifferentTypesAreOneKey) {
+  add(insert, "1");
+  add(erase, "1.0");
+  add(insert, R"({"$numberLong": "1"})");
+  add(update, R"({"$numberDecimal": "1.000"})");
+  expect({3}, {}, {4});
+}
+
+TEST_F(CoalesceTest, EqualNumbersInsideDocumentsAreOneKey) {
+  add(insert, R"({"a": [1, -0.0]})");
+  add(erase, R"({"a": [1.0, 0]})");
+  expect({}, {}, {2});
+}
+
+// The collation, not plm, decides which keys are equal; capped collections have
+// an order of insertion.
+TEST_F(CoalesceTest, OfStrictlyOrderedCollectionsEverythingRemainsInOrder) {
+  add(insert, "1", 2);
+  add(insert, "1", 0);
+  add(update, "1", 2);
+  add(erase, "1", 2);
+  add(insert, "1", 2);
+  add(replace, "1", 2);
+  expect({2}, {}, {1, 3, 4, 5, 6});
+}
+
+TEST_F(CoalesceTest, RereadsOfStrictlyOrderedCollectionsStayRereads) {
+  add(insert, "1", 2);
+  add(reread, "1", 2);
+  expect({}, {2}, {1});
+}
+
+}  // namespace
+}  // namespace plm

@@ -1,0 +1,296 @@
+#include "engine/copier.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "engine/test_seams.h"
+
+namespace plm {
+namespace {
+
+const Namespace kNs{"db", "c"};
+
+class CopierTest : public testing::Test {
+ protected:
+  void create_source(int documents, std::string_view options = "{}") {
+    source_uuid_ = seams_.source_set.create(kNs, json(options).view()).value();
+    for (int i = 0; i < documents; ++i) insert(i);
+  }
+  void insert(int id) {
+    ASSERT_TRUE(seams_.source_set.insert(kNs, json("{\"_id\": " + std::to_string(id) + ", \"a\": 1}").view()));
+  }
+  void create_twin() {
+    const Uuid uuid = seams_.target.create(kNs, {}).value();
+    ref_ = collection_ref(kNs, source_uuid_, uuid);
+  }
+  CopyJob copy_job() {
+    CopyJob job;
+    job.range = {source_uuid_, 0};
+    job.collection = ref_;
+    job.after = seams_.source_set.now();
+    job.stop = stop_;
+    return job;
+  }
+  // The one message that comes of a job.
+  template <typename Message>
+  Message run(CopierJob job, int most_steps = 100) {
+    jobs_.put(std::move(job));
+    for (int i = 0; i < most_steps; ++i) {
+      const auto step = copier_.step();
+      EXPECT_TRUE(step) << (step ? "" : step.error().message);
+      seams_.clock.advance(Millis(5000));
+      for (RouterMessage& message : router_.take()) {
+        if (auto* wanted = std::get_if<Message>(&message)) return std::move(*wanted);
+        ADD_FAILURE() << "a message of another kind";
+      }
+    }
+    ADD_FAILURE() << "no message";
+    return {};
+  }
+  [[nodiscard]] std::size_t on_target() { return seams_.target_set.find(kNs)->documents.size(); }
+
+  TestSeams seams_;
+  Signal signal_;
+  JobQueue<CopierJob> jobs_;
+  Mailbox<RouterMessage> router_{signal_};
+  Copier copier_{{seams_.source, seams_.target, seams_.clock, jobs_, router_, seams_.progress}, 1, 0};
+  Uuid source_uuid_;
+  std::shared_ptr<const CollectionRef> ref_;
+  std::shared_ptr<std::atomic<bool>> stop_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+// ---- Preparing ---------------------------------------------------------------------
+
+// These would reject or remove documents that the source still holds.
+TEST_F(CopierTest, CreatesWithoutWhatRemovesDocuments) {
+  CollectionSpec spec;
+  spec.options = json(R"({"uuid": 1, "temp": true, "expireAfterSeconds": 60, "validator": {"a": 1}})");
+  EXPECT_EQ(creation_options(spec).view().json(), text_of(R"({"validator": {"a": 1}})"));
+}
+
+TEST_F(CopierTest, PreparesACollection) {
+  create_source(40, R"({"validator": {"a": 1}})");
+  const auto out = run<Prepared>(PrepareJob{seams_.source_set.find(kNs)->spec(), true, {}, 200});
+  EXPECT_EQ(out.collection, source_uuid_);
+  EXPECT_EQ(out.twin, seams_.target_set.find(kNs)->uuid);
+  EXPECT_EQ(out.estimate.documents, 40);
+  EXPECT_GT(out.ranges.size(), 2U);
+  EXPECT_TRUE(seams_.target_set.find(kNs)->options["validator"].exists());
+}
+
+TEST_F(CopierTest, LeavesATwinThatIsThereAlone) {
+  create_source(4);
+  const auto out = run<Prepared>(PrepareJob{seams_.source_set.find(kNs)->spec(), false, uuid_of(5), 1'000'000});
+  EXPECT_EQ(out.twin, uuid_of(5));
+  EXPECT_EQ(out.ranges.size(), 1U);
+  EXPECT_EQ(seams_.target_set.find(kNs), nullptr);
+}
+
+// The stream will tell of its end; until then it is prepared like any other.
+TEST_F(CopierTest, PreparesACollectionThatIsGone) {
+  create_source(4);
+  const CollectionSpec spec = seams_.source_set.find(kNs)->spec();
+  ASSERT_TRUE(seams_.source_set.drop(kNs));
+  EXPECT_EQ(run<Prepared>(PrepareJob{spec, true, {}, 200}).ranges.size(), 1U);
+}
+
+TEST_F(CopierTest, TakesAnEmptyCollectionOfTheNameForALostAttempt) {
+  create_source(1);
+  const Uuid leftover = seams_.target.create(kNs, {}).value();
+  const auto out = run<Prepared>(PrepareJob{seams_.source_set.find(kNs)->spec(), true, {}, 1000});
+  EXPECT_NE(out.twin, leftover);
+  EXPECT_EQ(out.twin, seams_.target_set.find(kNs)->uuid);
+}
+
+// A collection with documents was created by somebody else: to adopt it would mix
+// its documents with the source's, to drop it would lose them.
+TEST_F(CopierTest, NeverTakesACollectionWithDocumentsForItsOwn) {
+  create_source(1);
+  ASSERT_TRUE(seams_.target_set.insert(kNs, json(R"({"_id": "theirs"})").view()));
+  jobs_.put(PrepareJob{seams_.source_set.find(kNs)->spec(), true, {}, 1000});
+  const auto step = copier_.step();
+  ASSERT_FALSE(step);
+  EXPECT_EQ(step.error().code, ErrorCode::wrong_state);
+  EXPECT_NE(step.error().message.find("db.c"), std::string::npos);
+  EXPECT_EQ(on_target(), 1U);
+}
+
+TEST_F(CopierTest, NeverTakesAViewForItsOwn) {
+  create_source(1);
+  ASSERT_TRUE(seams_.target_set.create(kNs, json(R"({"viewOn": "x", "pipeline": []})").view()));
+  jobs_.put(PrepareJob{seams_.source_set.find(kNs)->spec(), true, {}, 1000});
+  EXPECT_EQ(copier_.step().error().code, ErrorCode::wrong_state);
+  EXPECT_NE(seams_.target_set.find(kNs), nullptr);
+}
+
+// ---- Copying -----------------------------------------------------------------------
+
+TEST_F(CopierTest, CopiesARange) {
+  create_source(10);
+  create_twin();
+  CopyJob job = copy_job();
+  job.bounds = {value_of("2"), value_of("7")};
+  const auto out = run<RangeEnded>(job);
+  EXPECT_EQ(out.how, RangeEnded::How::copied);
+  EXPECT_EQ(out.copied.documents, 5);
+  EXPECT_EQ(on_target(), 5U);
+  EXPECT_EQ(out.read_time, seams_.source_set.now());
+  EXPECT_TRUE(out.rejected.empty());
+  EXPECT_EQ(seams_.progress.copied_documents, 5);
+  EXPECT_EQ(TestSeams::document(seams_.target_set, kNs, "2"), text_of(R"({"_id": 2, "a": 1})"));
+}
+
+TEST_F(CopierTest, CopiesAnEmptyRange) {
+  create_source(0);
+  create_twin();
+  EXPECT_EQ(run<RangeEnded>(copy_job()).how, RangeEnded::How::copied);
+}
+
+// A document that was deleted between two copies has no event behind the second
+// one's start: left on the target, it would stay for ever.
+TEST_F(CopierTest, ClearsWhatAnUnfinishedCopyLeft) {
+  create_source(3);
+  create_twin();
+  ASSERT_TRUE(seams_.target_set.insert(kNs, json(R"({"_id": 1, "a": "old", "b": 1})").view()));
+  ASSERT_TRUE(seams_.target_set.insert(kNs, json(R"({"_id": 5})").view()));
+  ASSERT_TRUE(seams_.target_set.insert(kNs, json(R"({"_id": 100})").view()));
+  CopyJob job = copy_job();
+  job.bounds.max = value_of("10");
+  job.clear_first = true;
+  EXPECT_EQ(run<RangeEnded>(job).how, RangeEnded::How::copied);
+  EXPECT_EQ(on_target(), 4U) << "0, 1, 2 and 100, which is another range's";
+  EXPECT_EQ(TestSeams::document(seams_.target_set, kNs, "1"), text_of(R"({"_id": 1, "a": 1})"));
+}
+
+TEST_F(CopierTest, StopsAtABatchAndGoesOnThere) {
+  create_source(10);
+  create_twin();
+  jobs_.put(copy_job());
+  ASSERT_TRUE(copier_.step());
+  stop_->store(true);
+  ASSERT_TRUE(copier_.step());
+  const auto messages = router_.take();
+  ASSERT_EQ(messages.size(), 1U);
+  const auto& stopped = std::get<RangeEnded>(messages[0]);
+  EXPECT_EQ(stopped.how, RangeEnded::How::stopped);
+  EXPECT_EQ(stopped.resume_at.value().as_int64(), 2) << "the source gives three documents a batch";
+  EXPECT_EQ(on_target(), 3U);
+
+  stop_->store(false);
+  CopyJob again = copy_job();
+  again.resume_at = stopped.resume_at;
+  EXPECT_EQ(run<RangeEnded>(again).how, RangeEnded::How::copied);
+  EXPECT_EQ(on_target(), 10U);
+}
+
+// The reads of a range may not lie before its start: an older view of a freshly
+// elected primary would lack documents whose events were dropped as "will be copied".
+TEST_F(CopierTest, WaitsForTheTimeOfItsStart) {
+  create_source(3);
+  create_twin();
+  CopyJob job = copy_job();
+  job.after.seconds += 1000;
+  jobs_.put(job);
+  EXPECT_EQ(copier_.step().value(), Step::waiting);
+  EXPECT_EQ(on_target(), 0U);
+  EXPECT_EQ(seams_.progress.retries, 1);
+}
+
+// A rename kills the cursor and leaves the UUID good: the copy goes on under
+// the UUID, by itself, and waits for nobody.
+TEST_F(CopierTest, GoesOnByUuidWhenTheCollectionIsRenamed) {
+  create_source(10);
+  create_twin();
+  jobs_.put(copy_job());
+  ASSERT_TRUE(copier_.step());
+  ASSERT_TRUE(seams_.source_set.rename(kNs, {"db", "renamed"}));
+  ASSERT_TRUE(seams_.source_set.insert(kNs, json(R"({"_id": 77, "another": "collection"})").view()));
+  bool ended = false;
+  for (int i = 0; i < 20 && !ended; ++i) {
+    ASSERT_TRUE(copier_.step());
+    seams_.clock.advance(Millis(5000));
+    for (const RouterMessage& message : router_.take()) {
+      EXPECT_EQ(std::get<RangeEnded>(message).how, RangeEnded::How::copied);
+      ended = true;
+    }
+  }
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(on_target(), 10U);
+  EXPECT_EQ(TestSeams::document(seams_.target_set, kNs, "77"), "");
+}
+
+// A collection that is gone ahead of the stream is no failure, and no reason to
+// retry for ever: its drop will come.
+TEST_F(CopierTest, ReportsACollectionThatIsGone) {
+  create_source(10);
+  create_twin();
+  jobs_.put(copy_job());
+  ASSERT_TRUE(copier_.step());
+  ASSERT_TRUE(seams_.source_set.drop(kNs));
+  RangeEnded ended;
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(copier_.step());
+    seams_.clock.advance(Millis(5000));
+    for (RouterMessage& message : router_.take()) ended = std::get<RangeEnded>(std::move(message));
+  }
+  EXPECT_EQ(ended.how, RangeEnded::How::gone);
+}
+
+// Behind a lost cursor of a capped collection nobody knows where it stood.
+TEST_F(CopierTest, ACappedCollectionThatRolledOverIsCopiedAnew) {
+  create_source(6, R"({"capped": true, "size": 100000, "max": 6})");
+  create_twin();
+  CopyJob job = copy_job();
+  job.natural_order = true;
+  jobs_.put(job);
+  ASSERT_TRUE(copier_.step());
+  for (int i = 10; i < 16; ++i) insert(i);
+  ASSERT_TRUE(copier_.step());
+  const auto messages = router_.take();
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_EQ(std::get<RangeEnded>(messages[0]).how, RangeEnded::How::broken);
+}
+
+// They are not lost: the Router has them read again and, at worst, parked.
+TEST_F(CopierTest, NamesTheDocumentsThatTheTargetRejects) {
+  create_source(5);
+  create_twin();
+  ASSERT_TRUE(seams_.target_set.create_indexes(kNs, {{json(R"({"key": {"a": 1}, "name": "u", "unique": true})")}}));
+  const auto out = run<RangeEnded>(copy_job());
+  EXPECT_EQ(out.how, RangeEnded::How::copied);
+  ASSERT_EQ(out.rejected.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(out.rejected[i].value().as_int64(), static_cast<std::int64_t>(i + 1));
+}
+
+TEST_F(CopierTest, NeverCreatesItsTwinByWriting) {
+  create_source(5);
+  create_twin();
+  ASSERT_TRUE(seams_.target_set.drop(kNs));
+  jobs_.put(copy_job());
+  EXPECT_FALSE(copier_.step());
+  EXPECT_EQ(seams_.target_set.find(kNs), nullptr);
+}
+
+TEST_F(CopierTest, CopiesEverythingThroughFailures) {
+  create_source(40);
+  create_twin();
+  FaultPlan faults(seams_.random, {.before = 0.1, .after = 0.1, .partly = 0.1, .reader_dies = 0.1});
+  MemorySource source(seams_.source_set, faults);
+  MemoryTarget target(seams_.target_set, faults);
+  Copier copier({source, target, seams_.clock, jobs_, router_, seams_.progress}, 1, 0);
+  jobs_.put(copy_job());
+  std::vector<RouterMessage> messages;
+  for (int i = 0; i < 1000 && messages.empty(); ++i) {
+    ASSERT_TRUE(copier.step());
+    seams_.clock.advance(Millis(5000));
+    messages = router_.take();
+  }
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_EQ(std::get<RangeEnded>(messages[0]).how, RangeEnded::How::copied);
+  EXPECT_EQ(on_target(), 40U);
+  EXPECT_GT(seams_.progress.retries, 0);
+}
+
+}  // namespace
+}  // namespace plm

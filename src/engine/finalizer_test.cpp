@@ -1,0 +1,255 @@
+#include "engine/finalizer.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "engine/test_seams.h"
+
+namespace plm {
+namespace {
+
+const Namespace kNs{"db", "c"};
+constexpr std::string_view kUnique = R"({"v": 2, "key": {"u": 1}, "name": "u_1", "unique": true})";
+constexpr std::string_view kTtl = R"({"v": 2, "key": {"t": 1}, "name": "t_1", "expireAfterSeconds": 60})";
+constexpr std::string_view kHidden = R"({"v": 2, "key": {"h": 1}, "name": "h_1", "hidden": true})";
+constexpr std::string_view kPlain = R"({"v": 2, "key": {"p": 1}, "name": "p_1"})";
+
+// Both sides hold collection c; on the target its indexes are plain.
+class FinalizerTest : public testing::Test {
+ protected:
+  void create(const std::vector<std::string_view>& indexes, std::string_view options = "{}") {
+    Collection collection;
+    collection.spec.uuid = seams_.source_set.create(kNs, json(options).view()).value();
+    collection.spec.ns = kNs;
+    collection.spec.options = json(options);
+    bson::Builder kept;
+    for (const bson::Element& option : collection.spec.options.view()) {
+      if (option.key != "expireAfterSeconds") kept.append(option.key, option.value);
+    }
+    collection.ref = collection_ref(kNs, collection.spec.uuid, seams_.target_set.create(kNs, kept.view()).value());
+    for (const std::string_view text : indexes) {
+      const IndexSpec spec{json(text)};
+      EXPECT_TRUE(seams_.source_set.create_indexes(kNs, {spec}));
+      if (seams_.target_set.create_indexes(kNs, {spec.plain()})) {
+        collection.indexes.push_back({spec, IndexState::built, {}});
+      } else {
+        collection.indexes.push_back({spec, IndexState::deferred, {}});
+      }
+    }
+    collection_ = &catalog_.add(std::move(collection));
+  }
+  void insert_both(std::string_view document) {
+    ASSERT_TRUE(seams_.source_set.insert(kNs, json(document).view()));
+    ASSERT_TRUE(seams_.target_set.insert(kNs, json(document).view()));
+  }
+  FinalReport run() { return run_with(seams_.target); }
+  FinalReport run_with(Target& target) {
+    Finalizer finalizer(seams_.source, target, seams_.clock, seams_.progress, catalog_, {}, 1);
+    for (int i = 0; i < 1000 && !finalizer.done(); ++i) {
+      const auto step = finalizer.step();
+      EXPECT_TRUE(step) << (step ? "" : step.error().message);
+      if (!step) break;
+      seams_.clock.advance(Millis(5000));
+    }
+    EXPECT_TRUE(finalizer.done());
+    return finalizer.report();
+  }
+  // Of the target, as JSON; empty when there is none.
+  std::string index(std::string_view name) {
+    const auto& indexes = seams_.target_set.find(kNs)->indexes;
+    const auto found = std::ranges::find(indexes, name, &IndexSpec::name);
+    return found == indexes.end() ? "" : found->spec.view().json();
+  }
+  // Whether the target's index means the same as this one.
+  bool has(std::string_view spec) {
+    const std::string present = index(json(spec)["name"].as_string());
+    return !present.empty() && same_fields(json(present).view(), json(spec).view());
+  }
+
+  TestSeams seams_;
+  Catalog catalog_;
+  Collection* collection_ = nullptr;
+};
+
+TEST_F(FinalizerTest, MakesIndexesWhatTheyAreOnTheSource) {
+  create({kUnique, kTtl, kHidden, kPlain});
+  insert_both(R"({"_id": 1, "u": 1})");
+  EXPECT_TRUE(has(R"({"v": 2, "key": {"u": 1}, "name": "u_1"})"));
+  const FinalReport report = run();
+  for (const std::string_view spec : {kUnique, kTtl, kHidden, kPlain}) EXPECT_TRUE(has(spec)) << spec;
+  EXPECT_TRUE(report.failed_indexes.empty());
+  EXPECT_TRUE(report.differences.empty()) << report.differences.front();
+  EXPECT_EQ(collection_->count_indexes(IndexState::built), 4U);
+}
+
+TEST_F(FinalizerTest, MakesAnIndexOfSeveralKindsReal) {
+  constexpr std::string_view spec =
+      R"({"v": 2, "key": {"m": 1}, "name": "m_1", "unique": true, "hidden": true, "expireAfterSeconds": 7})";
+  constexpr std::string_view preparing = R"({"v": 2, "key": {"q": 1}, "name": "q_1", "prepareUnique": true})";
+  create({spec, preparing});
+  EXPECT_TRUE(run().differences.empty());
+  EXPECT_TRUE(has(spec));
+  EXPECT_TRUE(has(preparing));
+}
+
+// One index that cannot be made must not cost the others, and it must not be
+// left half made: it would reject documents under a name that is not unique.
+TEST_F(FinalizerTest, ReportsAViolatedUniqueIndexAndMakesTheOthers) {
+  create({kUnique, kTtl, kHidden});
+  insert_both(R"({"_id": 1, "u": 1})");
+  ASSERT_TRUE(seams_.target_set.insert(kNs, json(R"({"_id": 2, "u": 1})").view()));
+  const FinalReport report = run();
+  ASSERT_EQ(report.failed_indexes.size(), 1U);
+  EXPECT_EQ(report.failed_indexes[0].ns, kNs);
+  EXPECT_EQ(report.failed_indexes[0].spec.name(), "u_1");
+  EXPECT_NE(report.failed_indexes[0].reason, "");
+  EXPECT_TRUE(has(kTtl));
+  EXPECT_TRUE(has(kHidden));
+  EXPECT_TRUE(has(R"({"v": 2, "key": {"u": 1}, "name": "u_1"})")) << index("u_1");
+  EXPECT_EQ(collection_->find_index("u_1")->state, IndexState::failed);
+  EXPECT_NE(collection_->find_index("u_1")->reason, "");
+}
+
+// Side by side on the source, their plain forms were one index.
+TEST_F(FinalizerTest, MakesIndexesWhosePlainFormsCollided) {
+  create({R"({"v": 2, "key": {"a": 1}, "name": "a_1"})", R"({"v": 2, "key": {"a": 1}, "name": "a_u", "unique": true})",
+          R"({"v": 2, "key": {"a": 1}, "name": "a_s", "sparse": true})"});
+  EXPECT_EQ(seams_.target_set.find(kNs)->indexes.size(), 2U);
+  const FinalReport report = run();
+  EXPECT_TRUE(report.failed_indexes.empty());
+  EXPECT_TRUE(report.differences.empty());
+  EXPECT_TRUE(has(R"({"v": 2, "key": {"a": 1}, "name": "a_u", "unique": true})"));
+  EXPECT_EQ(seams_.target_set.find(kNs)->indexes.size(), 3U);
+}
+
+TEST_F(FinalizerTest, DropsAnIndexThatTheSourceDoesNotHave) {
+  create({kPlain});
+  ASSERT_TRUE(seams_.target_set.create_indexes(kNs, {{json(R"({"v": 2, "key": {"x": 1}, "name": "x_1"})")}}));
+  EXPECT_TRUE(run().differences.empty());
+  EXPECT_EQ(index("x_1"), "");
+  EXPECT_NE(index("p_1"), "");
+}
+
+TEST_F(FinalizerTest, BuildsAnIndexThatFailedOrIsMissing) {
+  create({kUnique, kPlain});
+  ASSERT_TRUE(seams_.target_set.drop_index(kNs, "*"));
+  collection_->indexes[1].state = IndexState::failed;
+  collection_->indexes[1].reason = "once";
+  EXPECT_TRUE(run().differences.empty());
+  EXPECT_TRUE(has(kUnique));
+  EXPECT_TRUE(has(kPlain));
+  EXPECT_EQ(collection_->indexes[1].state, IndexState::built);
+}
+
+TEST_F(FinalizerTest, ReplacesAnIndexOfTheNameWithOtherKeys) {
+  create({kPlain});
+  ASSERT_TRUE(seams_.target_set.drop_index(kNs, "p_1"));
+  ASSERT_TRUE(seams_.target_set.create_indexes(kNs, {{json(R"({"v": 2, "key": {"other": 1}, "name": "p_1"})")}}));
+  EXPECT_TRUE(run().differences.empty());
+  EXPECT_TRUE(has(kPlain));
+}
+
+TEST_F(FinalizerTest, MakesHeldBackOptionsReal) {
+  create({}, R"({"expireAfterSeconds": 60, "clusteredIndex": true})");
+  EXPECT_TRUE(run().differences.empty());
+  EXPECT_EQ(seams_.target_set.find(kNs)->options["expireAfterSeconds"].as_int64(), 60);
+}
+
+TEST_F(FinalizerTest, ReportsWhatDiffers) {
+  create({kPlain}, R"({"validator": {"a": 1}})");
+  ASSERT_TRUE(seams_.target_set.insert(kNs, json(R"({"_id": 1})").view()));
+  ASSERT_TRUE(seams_.target_set.modify(kNs, json(R"({"validator": {"b": 1}})").view()));
+  CollectionSpec view;
+  view.kind = CollectionKind::view;
+  view.ns = {"db", "v"};
+  catalog_.put_view(view);
+  const FinalReport report = run();
+  ASSERT_EQ(report.differences.size(), 3U);
+  EXPECT_NE(report.differences[0].find("db.c has 1 documents, on the source 0"), std::string::npos) << report.differences[0];
+  EXPECT_NE(report.differences[1].find("db.c has options"), std::string::npos) << report.differences[1];
+  EXPECT_NE(report.differences[2].find("db.v is not on the target"), std::string::npos) << report.differences[2];
+}
+
+TEST_F(FinalizerTest, EveryStepCanBeRepeated) {
+  create({kUnique, kTtl, kHidden, kPlain}, R"({"expireAfterSeconds": 60})");
+  FaultPlan faults(seams_.random, {.before = 0.1, .after = 0.1});
+  MemoryTarget target(seams_.target_set, faults);
+  const FinalReport report = run_with(target);
+  EXPECT_TRUE(report.failed_indexes.empty());
+  EXPECT_TRUE(report.differences.empty());
+  for (const std::string_view spec : {kUnique, kTtl, kHidden, kPlain}) EXPECT_TRUE(has(spec)) << spec;
+  EXPECT_GT(seams_.progress.retries, 0);
+}
+
+// After a crash in the middle the whole of it runs again, over what is real already.
+TEST_F(FinalizerTest, RunsAgainOverItsOwnResult) {
+  create({kUnique, kTtl, kHidden, kPlain}, R"({"expireAfterSeconds": 60})");
+  (void)run();
+  const FinalReport again = run();
+  EXPECT_TRUE(again.failed_indexes.empty());
+  EXPECT_TRUE(again.differences.empty());
+}
+
+// It cannot be repaired any more; the others still can.
+TEST_F(FinalizerTest, ReportsACollectionThatSomebodyRemoved) {
+  create({kUnique}, R"({"expireAfterSeconds": 60})");
+  ASSERT_TRUE(seams_.target_set.drop(kNs));
+  const FinalReport report = run();
+  ASSERT_EQ(report.differences.size(), 1U);
+  EXPECT_EQ(report.differences[0], "db.c is not on the target");
+}
+
+TEST_F(FinalizerTest, WithoutCollectionsItOnlyCompares) { EXPECT_TRUE(run().differences.empty()); }
+
+TEST(SameFields, IgnoresOrderAndTypesOfNumbers) {
+  const auto same = [](std::string_view left, std::string_view right) {
+    return same_fields(json(left).view(), json(right).view());
+  };
+  EXPECT_TRUE(same(R"({"a": 1, "b": {"c": 2}})", R"({"b": {"c": 2.0}, "a": {"$numberLong": "1"}})"));
+  EXPECT_FALSE(same(R"({"a": 1})", R"({"a": 1, "b": 2})"));
+  EXPECT_FALSE(same(R"({"a": 1, "b": 2})", R"({"a": 1})"));
+  EXPECT_FALSE(same(R"({"a": 1})", R"({"a": "1"})"));
+  EXPECT_FALSE(same(R"({"key": {"a": 1, "b": 1}})", R"({"key": {"b": 1, "a": 1}})")) << "the order of keys matters";
+}
+
+TEST(AdoptFinalListing, TakesTheSourcesRealForm) {
+  Catalog catalog;
+  const auto add = [&](std::uint8_t number, const std::string& name) {
+    Collection collection;
+    collection.spec.uuid = uuid_of(number);
+    collection.spec.ns = {"db", name};
+    collection.indexes = {{{json(R"({"key": {"old": 1}, "name": "old"})")}, IndexState::built, {}}};
+    catalog.add(std::move(collection));
+  };
+  add(1, "same");
+  add(2, "renamed");
+  add(3, "gone");
+  Listing listing;
+  const auto list = [&](std::uint8_t number, const std::string& name) {
+    CollectionSpec spec;
+    spec.uuid = uuid_of(number);
+    spec.ns = {"db", name};
+    spec.options = json(R"({"validator": {"a": 1}})");
+    spec.indexes = {{json(R"({"key": {"new": 1}, "name": "new"})")}};
+    listing.collections.push_back(spec);
+  };
+  list(1, "same");
+  list(2, "other");
+  list(4, "unknown");
+  std::vector<std::string> differences;
+  (void)catalog.take_changes();
+  adopt_final_listing(listing, catalog, differences);
+  const Collection& same = *catalog.find(uuid_of(1));
+  ASSERT_EQ(same.indexes.size(), 1U);
+  EXPECT_EQ(same.indexes[0].spec.name(), "new");
+  EXPECT_TRUE(same.spec.options["validator"].exists());
+  EXPECT_EQ(catalog.take_changes().collections.size(), 2U);
+  EXPECT_EQ(differences, (std::vector<std::string>{"db.other of the source is db.renamed on the target",
+                                                   "db.unknown is on the source and was not replicated",
+                                                   "db.gone is on the target and not on the source"}));
+}
+
+}  // namespace
+}  // namespace plm
