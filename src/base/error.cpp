@@ -66,8 +66,9 @@ bool retryable(const Error& error) {
     case ErrorCode::cancelled:
       return false;
   }
-  constexpr std::array<const char*, 4> retryable_labels = {
-      "RetryableWriteError", "ResumableChangeStreamError", "TransientTransactionError", "UnknownTransactionCommitResult"};
+  constexpr std::array<const char*, 4> retryable_labels = {"RetryableWriteError", "ResumableChangeStreamError",
+                                                           "TransientTransactionError",
+                                                           "UnknownTransactionCommitResult"};
   const bool labelled = std::ranges::any_of(error.labels, [&](const std::string& label) {
     return std::ranges::find(retryable_labels, label) != retryable_labels.end();
   });

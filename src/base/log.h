@@ -26,7 +26,8 @@ struct Field {
   Field(std::string_view name, const char* text) : key(name), value(text) {}
   Field(std::string_view name, const std::string& text) : key(name), value(text) {}
   template <std::integral T>
-  Field(std::string_view name, T number) : key(name), value(fmt::format("{}", number)), is_number(!std::same_as<T, bool>) {}
+  Field(std::string_view name, T number)
+      : key(name), value(fmt::format("{}", number)), is_number(!std::same_as<T, bool>) {}
   Field(std::string_view name, double number) : key(name), value(fmt::format("{:.3f}", number)), is_number(true) {}
 };
 using Fields = std::initializer_list<Field>;

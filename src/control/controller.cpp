@@ -20,7 +20,8 @@ constexpr Millis kStallAfter{30'000};
 constexpr Millis kPauseLimit{15'000};
 constexpr int kMostEndMoves = 20;
 
-PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filter, ApplyMode mode, std::size_t memory_bytes) {
+PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filter, ApplyMode mode,
+                                   std::size_t memory_bytes) {
   PipelineSettings out;
   out.filter = filter;
   out.mode = mode;
@@ -33,7 +34,8 @@ PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filt
   if (tuning.clone_segment_bytes > 0) out.range_bytes = tuning.clone_segment_bytes;
   out.batch_bytes = tuning.clone_read_batch_bytes;
   if (tuning.apply_workers > 0) out.appliers = static_cast<std::size_t>(tuning.apply_workers);
-  if (tuning.apply_batch_operations > 0) out.apply_batch_operations = static_cast<std::size_t>(tuning.apply_batch_operations);
+  if (tuning.apply_batch_operations > 0)
+    out.apply_batch_operations = static_cast<std::size_t>(tuning.apply_batch_operations);
   return out;
 }
 
@@ -106,8 +108,8 @@ Status Controller::refuse_early(JobEvent event, std::string_view request) const 
 }
 
 Status Controller::wrong_state(std::string_view request, JobState state) {
-  return fail(ErrorCode::wrong_state, fmt::format("{} is not possible in state {}; possible: {}", request, name_of(state),
-                                                  possible_requests(state)));
+  return fail(ErrorCode::wrong_state, fmt::format("{} is not possible in state {}; possible: {}", request,
+                                                  name_of(state), possible_requests(state)));
 }
 
 // A request right after the start, or after the target came back, does not wait for the next try.
@@ -129,7 +131,8 @@ Status Controller::do_start(const JobOptions& options) {
   if (!filter) return fail(std::move(filter.error()));
   if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
   if (auto is_free = check_target_is_free(parts_.target, *filter, options.replace_target); !is_free) return is_free;
-  if (auto cleared = parts_.store.clear(); !cleared) return fail(cleared.error().within("clearing the state of the job before"));
+  if (auto cleared = parts_.store.clear(); !cleared)
+    return fail(cleared.error().within("clearing the state of the job before"));
   JobRecord record;
   record.options = options;
   {
@@ -149,9 +152,12 @@ Status Controller::do_pause() {
   if (!transition(record_.state, JobEvent::pause)) return wrong_state("pause", record_.state);
   if (engine_ && !engine_->pause(kPauseLimit)) {
     engine_->resume();
-    return fail(ErrorCode::network, "the target did not acknowledge within 15 s what was sent to it; plm goes on running");
+    return fail(ErrorCode::network,
+                "the target did not acknowledge within 15 s what was sent to it; plm goes on running");
   }
-  if (auto changed = change_state(JobEvent::pause, [](JobRecord& record) { record.options.pause_on_initial_sync = false; }); !changed) {
+  if (auto changed =
+          change_state(JobEvent::pause, [](JobRecord& record) { record.options.pause_on_initial_sync = false; });
+      !changed) {
     if (engine_) engine_->resume();
     return changed;
   }
@@ -162,7 +168,8 @@ Status Controller::do_pause() {
 Status Controller::do_resume(bool from_failure) {
   if (auto loaded = require_loaded(); !loaded) return loaded;
   if (record_.state == JobState::failed && !from_failure) {
-    return fail(ErrorCode::wrong_state, "the job has failed (" + record_.error + "); resume it with fromFailure, or reset it");
+    return fail(ErrorCode::wrong_state,
+                "the job has failed (" + record_.error + "); resume it with fromFailure, or reset it");
   }
   JobEvent event = JobEvent::resume;
   if (record_.state == JobState::failed) {
@@ -220,7 +227,8 @@ Status Controller::settle_parked() {
   if (engine_) {
     engine_->pipeline().router().inbox().post(RetryParked{std::move((*job)->parked)});
     Signal nobody;
-    for (int i = 0; i < 50 && engine_->pipeline().progress().parked > 0; ++i) nobody.wait(nobody.seen(), Millis(100), {});
+    for (int i = 0; i < 50 && engine_->pipeline().progress().parked > 0; ++i)
+      nobody.wait(nobody.seen(), Millis(100), {});
     if (engine_->pipeline().progress().parked == 0) return {};
   }
   return fail(ErrorCode::wrong_state, "documents could not be written to the target:" + sample);
@@ -456,7 +464,8 @@ void Controller::watch_engine() {
   const SteadyTime now = parts_.clock.steady_now();
   const RouterView view = engine_->pipeline().router().view();
   if (record_.state == JobState::running && record_.options.pause_on_initial_sync && view.sync_completed) {
-    if (auto paused = do_pause(); !paused) log::warn("could not pause after the initial sync", {{"reason", paused.error().message}});
+    if (auto paused = do_pause(); !paused)
+      log::warn("could not pause after the initial sync", {{"reason", paused.error().message}});
   }
   detect_stall(view, now);
   if (now - last_progress_log_ < kProgressInterval) return;
@@ -471,16 +480,18 @@ void Controller::watch_engine() {
     }
     rate_from_ = {now, bytes};
   }
-  log::info("progress", {{"state", name_of(report.state)},
-                         {"lagSeconds", report.lag_seconds},
-                         {"eventsRead", report.events_read},
-                         {"eventsApplied", report.events_applied},
-                         {"clonedBytes", report.initial_sync.cloned_bytes},
-                         {"estimatedBytes", report.initial_sync.estimated_bytes},
-                         {"collections", fmt::format("{}/{}", report.initial_sync.collections_copied, report.initial_sync.collections_total)},
-                         {"indexes", fmt::format("{}/{}", report.initial_sync.indexes_built, report.initial_sync.indexes_total)},
-                         {"replicated", report.last_replicated.text()},
-                         {"retries", report.retries}});
+  log::info("progress",
+            {{"state", name_of(report.state)},
+             {"lagSeconds", report.lag_seconds},
+             {"eventsRead", report.events_read},
+             {"eventsApplied", report.events_applied},
+             {"clonedBytes", report.initial_sync.cloned_bytes},
+             {"estimatedBytes", report.initial_sync.estimated_bytes},
+             {"collections",
+              fmt::format("{}/{}", report.initial_sync.collections_copied, report.initial_sync.collections_total)},
+             {"indexes", fmt::format("{}/{}", report.initial_sync.indexes_built, report.initial_sync.indexes_total)},
+             {"replicated", report.last_replicated.text()},
+             {"retries", report.retries}});
 }
 
 // Work there is, and nothing moves: never a healthy status.
@@ -490,7 +501,8 @@ void Controller::detect_stall(const RouterView& view, SteadyTime now) {
                             static_cast<std::uint64_t>(progress.events_applied.load()) +
                             static_cast<std::uint64_t>(view.indexes_built);
   const ClusterTime newest = std::max(source_time_.get(), progress.source_time.get());
-  const bool has_work = newest.seconds > view.replicated.seconds + 20 || (!view.clone_completed && view.building.empty());
+  const bool has_work =
+      newest.seconds > view.replicated.seconds + 20 || (!view.clone_completed && view.building.empty());
   const bool works = record_.state == JobState::running || (record_.state == JobState::finalizing && !finalizer_);
   if (sum != movement_.sum || !has_work || !works) {
     movement_ = {sum, now};
@@ -503,7 +515,8 @@ void Controller::detect_stall(const RouterView& view, SteadyTime now) {
   const std::string trouble = progress.last_retry();
   const std::lock_guard lock(mutex_);
   if (stall_.empty()) log::error("replication stands still", {{"seconds", seconds}, {"lastFailure", trouble}});
-  stall_ = fmt::format("nothing has moved for {} s though there is work{}{}", seconds, trouble.empty() ? "" : "; last failure: ", trouble);
+  stall_ = fmt::format("nothing has moved for {} s though there is work{}{}", seconds,
+                       trouble.empty() ? "" : "; last failure: ", trouble);
 }
 
 // ---- Finalizing ------------------------------------------------------------------------------
@@ -533,7 +546,8 @@ Status Controller::advance_finalize() {
     engine_->pipeline().router().stop_at(end_);
     return {};
   }
-  if (ahead > end_) warn("the source is still being written; some documents on the target are newer than the end of replication");
+  if (ahead > end_)
+    warn("the source is still being written; some documents on the target are newer than the end of replication");
   if (engine_->pipeline().progress().parked > 0) {
     return fail(ErrorCode::wrong_state, "documents could not be written to the target; see parked in the status");
   }
@@ -660,7 +674,8 @@ StatusReport Controller::status() const {
   add_lag(newest, parts_.clock.wall_now(), out);
   if (rate > 0 && !out.initial_sync.clone_completed) {
     const auto left = out.initial_sync.estimated_bytes - out.initial_sync.cloned_bytes;
-    out.initial_sync.eta_seconds = std::max<std::int64_t>(0, static_cast<std::int64_t>(static_cast<double>(left) / rate));
+    out.initial_sync.eta_seconds =
+        std::max<std::int64_t>(0, static_cast<std::int64_t>(static_cast<double>(left) / rate));
   }
   out.info = describe_phase(out);
   return out;

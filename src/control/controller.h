@@ -39,10 +39,10 @@ class Controller final : public JobControl {
     std::string source_uri;  // redacted, for people
     std::string target_uri;
     std::size_t memory_bytes = 512U << 20U;
-    bool reset_state = false;               // forget what is saved, first of all
-    std::optional<JobOptions> start;        // start this when nothing is saved
-    std::function<void(ApplyMode)> on_mode; // told what the target was found to allow
-    std::optional<ApplyMode> forced_mode;   // for tests: do not probe
+    bool reset_state = false;                // forget what is saved, first of all
+    std::optional<JobOptions> start;         // start this when nothing is saved
+    std::function<void(ApplyMode)> on_mode;  // told what the target was found to allow
+    std::optional<ApplyMode> forced_mode;    // for tests: do not probe
   };
 
   // Begins at once to read the saved state and to go on with its job; while the
@@ -117,7 +117,7 @@ class Controller final : public JobControl {
   std::string last_trouble_;
   std::uint64_t seed_ = 1;
   std::optional<Listing> final_listing_;
-  ClusterTime end_;                  // F
+  ClusterTime end_;  // F
   int end_moves_ = 0;
   std::unique_ptr<SavedJob> finalizing_job_;
   std::unique_ptr<Finalizer> finalizer_;
@@ -135,7 +135,7 @@ class Controller final : public JobControl {
   std::optional<ApplyMode> mode_;
   std::string load_error_ = "plm has just started";
   std::string stall_;
-  double clone_rate_ = 0;  // bytes per second, of the last ten seconds
+  double clone_rate_ = 0;     // bytes per second, of the last ten seconds
   StatusReport last_report_;  // of the engine that is gone
 
   GrowingTime source_time_;  // newest of the source's oplog, as the monitor sees it

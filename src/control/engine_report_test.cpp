@@ -18,7 +18,8 @@ Collection collection(std::uint8_t number, RangeState state) {
   out.ranges[0].state = state;
   out.estimate = {10, 1000};
   out.copied = {4, 400};
-  out.indexes = {{{json(R"({"name": "a"})")}, IndexState::built, {}}, {{json(R"({"name": "b"})")}, IndexState::waiting, {}}};
+  out.indexes = {{{json(R"({"name": "a"})")}, IndexState::built, {}},
+                 {{json(R"({"name": "b"})")}, IndexState::waiting, {}}};
   return out;
 }
 

@@ -10,9 +10,9 @@ namespace plm {
 // Tuning; 0 means "plm chooses". Names as in the API, cloneNumParallelCollections
 // and so on.
 struct Tuning {
-  int clone_parallel_collections = 0;  // collections copied at a time
-  int clone_read_workers = 0;          // ranges copied at a time (a worker reads and inserts)
-  int clone_insert_workers = 0;        // accepted for compatibility; the larger of both counts
+  int clone_parallel_collections = 0;    // collections copied at a time
+  int clone_read_workers = 0;            // ranges copied at a time (a worker reads and inserts)
+  int clone_insert_workers = 0;          // accepted for compatibility; the larger of both counts
   std::int64_t clone_segment_bytes = 0;  // size of a range
   std::int64_t clone_read_batch_bytes = 0;
   int apply_workers = 0;

@@ -47,9 +47,12 @@ JobOptions options_from(bson::View view) {
   out.replace_target = view["replaceTarget"].as_bool();
   out.pause_on_initial_sync = view["pauseOnInitialSync"].as_bool();
   const auto number = [&](std::string_view key) { return static_cast<int>(view[key].as_int64()); };
-  out.tuning = {number("cloneNumParallelCollections"),    number("cloneNumReadWorkers"),
-                number("cloneNumInsertWorkers"),          view["cloneSegmentSize"].as_int64(),
-                view["cloneReadBatchSize"].as_int64(),    number("replNumWorkers"),
+  out.tuning = {number("cloneNumParallelCollections"),
+                number("cloneNumReadWorkers"),
+                number("cloneNumInsertWorkers"),
+                view["cloneSegmentSize"].as_int64(),
+                view["cloneReadBatchSize"].as_int64(),
+                number("replNumWorkers"),
                 number("replBulkOpsSize")};
   return out;
 }
@@ -89,7 +92,9 @@ bson::Document to_document(const JobRecord& record) {
   bson::Builder out;
   out.append("_id", kJobId).append("v", kFormatVersion).append("state", name_of(record.state));
   append_options(out, record.options);
-  out.append("error", record.error).append("failedFinalizing", record.failed_finalizing).append("converting", record.converting);
+  out.append("error", record.error)
+      .append("failedFinalizing", record.failed_finalizing)
+      .append("converting", record.converting);
   if (record.finalization) append_finalization(out, *record.finalization);
   append_strings(out, "warnings", record.warnings);
   return out.take();
@@ -98,7 +103,8 @@ bson::Document to_document(const JobRecord& record) {
 Result<JobRecord> job_record_from(bson::View document) {
   const std::int64_t version = document["v"].as_int64();
   if (version > kFormatVersion) {
-    return fail(ErrorCode::stored_format, "saved state: the job was written by a newer plm (format " + std::to_string(version) + ")");
+    return fail(ErrorCode::stored_format,
+                "saved state: the job was written by a newer plm (format " + std::to_string(version) + ")");
   }
   const auto state = job_state_named(document["state"].as_string());
   if (version < 1 || !state) return fail(ErrorCode::stored_format, "saved state: no job in " + document.json(200));
@@ -108,7 +114,8 @@ Result<JobRecord> job_record_from(bson::View document) {
   out.error = document["error"].as_string();
   out.failed_finalizing = document["failedFinalizing"].as_bool();
   out.converting = document["converting"].as_bool();
-  if (const bson::Value finalization = document["finalization"]) out.finalization = finalization_from(finalization.as_document());
+  if (const bson::Value finalization = document["finalization"])
+    out.finalization = finalization_from(finalization.as_document());
   out.warnings = strings_from(document["warnings"]);
   return out;
 }
@@ -116,9 +123,8 @@ Result<JobRecord> job_record_from(bson::View document) {
 Result<JobRecord> load_record(StateStore& store) {
   auto documents = store.load("state");
   if (!documents) return fail(std::move(documents.error()));
-  const auto job = std::ranges::find_if(*documents, [](const bson::Document& document) {
-    return document["_id"].as_string() == kJobId;
-  });
+  const auto job = std::ranges::find_if(
+      *documents, [](const bson::Document& document) { return document["_id"].as_string() == kJobId; });
   if (job == documents->end()) return JobRecord();
   return job_record_from(job->view());
 }

@@ -20,11 +20,11 @@ namespace plm {
 enum class JobState { idle, running, paused, finalizing, finalized, failed };
 
 enum class JobEvent {
-  start,                 // a user starts a new job
+  start,  // a user starts a new job
   pause,
-  resume,                // from paused
-  resume_running,        // from a failure while running
-  resume_finalizing,     // from a failure while finalizing
+  resume,             // from paused
+  resume_running,     // from a failure while running
+  resume_finalizing,  // from a failure while finalizing
   finalize,
   finalize_done,
   fail,
@@ -33,9 +33,15 @@ enum class JobEvent {
 
 inline constexpr JobState kAllJobStates[] = {JobState::idle,       JobState::running,   JobState::paused,
                                              JobState::finalizing, JobState::finalized, JobState::failed};
-inline constexpr JobEvent kAllJobEvents[] = {
-    JobEvent::start,    JobEvent::pause,         JobEvent::resume, JobEvent::resume_running, JobEvent::resume_finalizing,
-    JobEvent::finalize, JobEvent::finalize_done, JobEvent::fail,   JobEvent::reset};
+inline constexpr JobEvent kAllJobEvents[] = {JobEvent::start,
+                                             JobEvent::pause,
+                                             JobEvent::resume,
+                                             JobEvent::resume_running,
+                                             JobEvent::resume_finalizing,
+                                             JobEvent::finalize,
+                                             JobEvent::finalize_done,
+                                             JobEvent::fail,
+                                             JobEvent::reset};
 
 // The state that follows; none when the event is not allowed in this state.
 [[nodiscard]] std::optional<JobState> transition(JobState state, JobEvent event);

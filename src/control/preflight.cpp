@@ -37,7 +37,8 @@ Status check_servers(Source& source, Target& target) {
     return fail(ErrorCode::wrong_state, "the source is MongoDB " + from->version + "; 6.0 or newer is needed");
   }
   if (release_of(to->version) < release_of(from->version)) {
-    return fail(ErrorCode::wrong_state, "the target is MongoDB " + to->version + ", older than the source's " + from->version);
+    return fail(ErrorCode::wrong_state,
+                "the target is MongoDB " + to->version + ", older than the source's " + from->version);
   }
   if (auto allowed = source.check_privileges(); !allowed) return fail(allowed.error().within("source"));
   if (auto allowed = target.check_privileges(); !allowed) return fail(allowed.error().within("target"));

@@ -50,7 +50,9 @@ class PreflightTest : public testing::Test {
     EXPECT_EQ(status.error().code, code);
     EXPECT_NE(status.error().message.find(words), std::string::npos) << status.error().message;
   }
-  void expect_refused(std::string_view words) { expect_refused(check_servers(source_, target_), ErrorCode::wrong_state, words); }
+  void expect_refused(std::string_view words) {
+    expect_refused(check_servers(source_, target_), ErrorCode::wrong_state, words);
+  }
 
   Random random_{1};
   FaultPlan faults_{random_, {}};
@@ -122,7 +124,8 @@ TEST_F(PreflightTest, NamesWhatIsInTheWayOnTheTarget) {
   EXPECT_TRUE(check_target_is_free(target_, {}, false));
   for (int i = 0; i < 12; ++i) ASSERT_TRUE(target_set_.create({"db", "c" + std::to_string(10 + i)}, {}));
   expect_refused(check_target_is_free(target_, {}, false), ErrorCode::wrong_state, "db.c10, db.c11, ");
-  expect_refused(check_target_is_free(target_, {}, false), ErrorCode::wrong_state, "db.c19 and 2 more; empty it, or allow");
+  expect_refused(check_target_is_free(target_, {}, false), ErrorCode::wrong_state,
+                 "db.c19 and 2 more; empty it, or allow");
   EXPECT_TRUE(check_target_is_free(target_, {}, true));
   EXPECT_TRUE(check_target_is_free(target_, Filter::make({"other.*"}, {}).value(), false));
 }

@@ -80,13 +80,16 @@ void Applier::reread_what_is_parked(std::span<Operation> batch) {
 
 Status Applier::insert(std::vector<const Operation*> inserts, std::vector<Reread>& again) {
   // One command for a collection; the order between documents does not matter.
-  const auto collection_of = [](const Operation* operation) -> const Uuid& { return operation->collection->source_uuid; };
+  const auto collection_of = [](const Operation* operation) -> const Uuid& {
+    return operation->collection->source_uuid;
+  };
   std::ranges::stable_sort(inserts, {}, collection_of);
   std::size_t begin = 0;
   while (begin < inserts.size()) {
     std::size_t end = begin;
     std::size_t bytes = 0;
-    while (end < inserts.size() && end - begin < kInsertDocuments && collection_of(inserts[end]) == collection_of(inserts[begin]) &&
+    while (end < inserts.size() && end - begin < kInsertDocuments &&
+           collection_of(inserts[end]) == collection_of(inserts[begin]) &&
            (end == begin || bytes + inserts[end]->body.size() <= kInsertBytes)) {
       bytes += inserts[end++]->body.size();
     }
@@ -223,10 +226,11 @@ Status Applier::settle(const Reread& reread, const Error& rejected) {
   const Operation& operation = *reread.operation;
   if (concerns_more_than_the_document(rejected)) return fail(fatal_or(rejected, operation));
   if (parked_.contains(key_of(operation))) return {};
-  const ParkedDocument entry{operation.collection->source_uuid, operation.collection->twin.ns, bson::OwnedValue(operation.id),
-                             rejected.message};
+  const ParkedDocument entry{operation.collection->source_uuid, operation.collection->twin.ns,
+                             bson::OwnedValue(operation.id), rejected.message};
   const StoreChange change = park(entry);
-  if (auto saved = parts_.store.save({&change, 1}); !saved) return fail(saved.error().within("saving a parked document"));
+  if (auto saved = parts_.store.save({&change, 1}); !saved)
+    return fail(saved.error().within("saving a parked document"));
   log::warn("a document cannot be written to the target; it is parked",
             {{"namespace", entry.ns.text()}, {"code", rejected.server_code}, {"reason", rejected.message}});
   add_parked(entry);
@@ -240,7 +244,8 @@ Status Applier::release_if_parked(const Operation& operation) {
   const Uuid& collection = operation.collection->source_uuid;
   const Namespace& ns = operation.collection->twin.ns;
   const StoreChange change = unpark(collection, entry->second.id.value());
-  if (auto saved = parts_.store.save({&change, 1}); !saved) return fail(saved.error().within("releasing a parked document"));
+  if (auto saved = parts_.store.save({&change, 1}); !saved)
+    return fail(saved.error().within("releasing a parked document"));
   log::info("a parked document was written", {{"namespace", ns.text()}});
   parts_.progress.unpark(ParkedDocument{collection, ns, entry->second.id, {}}.name());
   parked_.erase(entry);
@@ -250,7 +255,8 @@ Status Applier::release_if_parked(const Operation& operation) {
 Error Applier::fatal_or(const Error& error, const Operation& operation) const {
   if (retryable(error)) return error;
   const std::string ns = operation.collection->twin.ns.text();
-  if (error.server_code == server_code::namespace_not_found || error.server_code == server_code::collection_uuid_mismatch) {
+  if (error.server_code == server_code::namespace_not_found ||
+      error.server_code == server_code::collection_uuid_mismatch) {
     return error.within("somebody else removed or replaced " + ns + " on the target");
   }
   return error.within("writing to " + ns);

@@ -24,7 +24,8 @@ class ApplierQueue {
       if (waiting_.empty()) {
         waiting_.swap(operations);
       } else {
-        waiting_.insert(waiting_.end(), std::make_move_iterator(operations.begin()), std::make_move_iterator(operations.end()));
+        waiting_.insert(waiting_.end(), std::make_move_iterator(operations.begin()),
+                        std::make_move_iterator(operations.end()));
         operations.clear();
       }
     }

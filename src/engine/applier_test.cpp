@@ -345,7 +345,8 @@ TEST_F(ApplierTest, NeverWritesToAnotherCollectionOfTheName) {
     applier.queue().push(outgoing_);
     const auto step = applier.step();
     ASSERT_FALSE(step);
-    EXPECT_NE(step.error().message.find("somebody else removed or replaced db.c"), std::string::npos) << step.error().message;
+    EXPECT_NE(step.error().message.find("somebody else removed or replaced db.c"), std::string::npos)
+        << step.error().message;
   }
   EXPECT_TRUE(seams_.target_set.find(kNs)->documents.empty());
   EXPECT_EQ(parked(), 0U);

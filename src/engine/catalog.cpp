@@ -13,9 +13,9 @@ bool Collection::confirmed() const {
 Range& Collection::range_of(const bson::Value& id) {
   CHECK(planned && !ranges.empty());
   // The first range has no minimum: the last one whose minimum is not above the _id.
-  const auto above = std::upper_bound(ranges.begin() + 1, ranges.end(), id, [](const bson::Value& key, const Range& range) {
-    return bson::compare(key, range.bounds.min.value()) < 0;
-  });
+  const auto above = std::upper_bound(
+      ranges.begin() + 1, ranges.end(), id,
+      [](const bson::Value& key, const Range& range) { return bson::compare(key, range.bounds.min.value()) < 0; });
   return *(above - 1);
 }
 
@@ -85,8 +85,8 @@ void Catalog::touch_all(const Collection& collection) {
 }
 
 bool Catalog::has_changes() const {
-  return !changes_.collections.empty() || !changes_.ranges.empty() || !changes_.removed.empty() || !changes_.views.empty() ||
-         !changes_.removed_views.empty();
+  return !changes_.collections.empty() || !changes_.ranges.empty() || !changes_.removed.empty() ||
+         !changes_.views.empty() || !changes_.removed_views.empty();
 }
 
 }  // namespace plm

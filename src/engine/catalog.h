@@ -36,15 +36,15 @@ struct Range {
   bool touched = false;  // the target may hold documents of an unfinished copy
 
   // While copying:
-  ClusterTime start;                     // position at which the Router started it
+  ClusterTime start;  // position at which the Router started it
   std::unique_ptr<Keep> keep;
-  bson::OwnedValue resume_at;            // where a stopped copy goes on (inclusive)
-  bool assigned = false;                 // a copier has it
-  std::uint64_t confirmed_behind = 0;    // confirming: number of the last kept operation sent
+  bson::OwnedValue resume_at;          // where a stopped copy goes on (inclusive)
+  bool assigned = false;               // a copier has it
+  std::uint64_t confirmed_behind = 0;  // confirming: number of the last kept operation sent
 };
 
 enum class IndexState {
-  waiting,   // for the data, or for a builder
+  waiting,  // for the data, or for a builder
   building,
   built,     // in its plain form
   failed,    // tried; tried again at finalize
@@ -73,14 +73,14 @@ struct Collection {
   bool planned = false;                      // ranges were made
   std::vector<Range> ranges;                 // ascending, without gaps
   std::vector<IndexTask> indexes;
-  bool building = false;                     // an index builder has this collection
+  bool building = false;  // an index builder has this collection
   CollectionStats estimate;
   CollectionStats copied;
-  std::size_t ranges_unfinished = 0;         // neither confirming nor copied
+  std::size_t ranges_unfinished = 0;  // neither confirming nor copied
 
   [[nodiscard]] const Uuid& uuid() const { return spec.uuid; }
   [[nodiscard]] bool data_copied() const { return planned && ranges_unfinished == 0; }
-  [[nodiscard]] bool confirmed() const;      // every range is `copied`
+  [[nodiscard]] bool confirmed() const;  // every range is `copied`
   // The range that holds this _id. `planned` must hold.
   [[nodiscard]] Range& range_of(const bson::Value& id);
   [[nodiscard]] IndexTask* find_index(const std::string& name);

@@ -26,10 +26,22 @@ TEST(Collection, FindsTheRangeOfKeysOfMixedTypes) {
   Collection cut_up = collection(1, {"db", "c"});
   for (KeyBounds& range : cut(std::move(bounds))) cut_up.ranges.emplace_back().bounds = std::move(range);
   cut_up.planned = true;
-  const std::pair<std::string_view, std::size_t> expected[] = {
-      {R"({"$minKey": 1})", 0}, {"null", 0}, {"9", 0}, {"10", 1}, {"10.0", 1}, {R"({"$numberLong": "20"})", 1},
-      {R"({"$numberDecimal": "20.5"})", 2}, {"1e300", 2}, {R"("")", 2}, {R"("lzz")", 2}, {R"("m")", 3}, {"{}", 3},
-      {R"({"a": 1.0})", 4}, {R"([1])", 4}, {R"({"$oid": "64b5f2a1c3d4e5f6a7b8c9d0"})", 4}, {R"({"$maxKey": 1})", 4}};
+  const std::pair<std::string_view, std::size_t> expected[] = {{R"({"$minKey": 1})", 0},
+                                                               {"null", 0},
+                                                               {"9", 0},
+                                                               {"10", 1},
+                                                               {"10.0", 1},
+                                                               {R"({"$numberLong": "20"})", 1},
+                                                               {R"({"$numberDecimal": "20.5"})", 2},
+                                                               {"1e300", 2},
+                                                               {R"("")", 2},
+                                                               {R"("lzz")", 2},
+                                                               {R"("m")", 3},
+                                                               {"{}", 3},
+                                                               {R"({"a": 1.0})", 4},
+                                                               {R"([1])", 4},
+                                                               {R"({"$oid": "64b5f2a1c3d4e5f6a7b8c9d0"})", 4},
+                                                               {R"({"$maxKey": 1})", 4}};
   for (const auto& [id, index] : expected) {
     const bson::OwnedValue key = value_of(id);
     EXPECT_EQ(&cut_up.range_of(key.value()) - cut_up.ranges.data(), static_cast<std::ptrdiff_t>(index)) << id;

@@ -13,7 +13,8 @@ CoalescedBatch coalesce(std::span<const Operation> operations) {
     const Operation& operation = operations[i];
     const bool strict = operation.collection->strictly_ordered;
     if (!strict) {
-      if (operation.is_absolute() ? !settled.insert(key_of(operation)).second : settled.contains(key_of(operation))) continue;
+      if (operation.is_absolute() ? !settled.insert(key_of(operation)).second : settled.contains(key_of(operation)))
+        continue;
     }
     if (operation.kind == OperationKind::reread) {
       out.rereads.push_back(&operation);

@@ -24,7 +24,7 @@ class CopyScheduler {
     std::size_t workers = 4;               // jobs handed out at a time
     std::size_t parallel_collections = 0;  // copied at a time; 0: no limit
     std::int64_t range_bytes = 0;
-    std::size_t keep_bytes = 0;            // of all ranges together
+    std::size_t keep_bytes = 0;  // of all ranges together
   };
   CopyScheduler(Catalog& catalog, JobQueue<CopierJob>& jobs, const Settings& settings)
       : catalog_(catalog), jobs_(jobs), settings_(settings), keep_budget_{settings.keep_bytes, 0} {}

@@ -18,7 +18,8 @@ class CopySchedulerTest : public testing::Test {
     collection.spec.uuid = uuid_of(number);
     collection.spec.ns = {"db", "c" + std::to_string(number)};
     collection.twin_state = TwinState::ready;
-    collection.ref = collection_ref(collection.spec.ns, uuid_of(number), uuid_of(static_cast<std::uint8_t>(number + 100)));
+    collection.ref =
+        collection_ref(collection.spec.ns, uuid_of(number), uuid_of(static_cast<std::uint8_t>(number + 100)));
     collection.planned = true;
     collection.ranges.resize(ranges);
     collection.ranges_unfinished = ranges;
@@ -37,7 +38,8 @@ class CopySchedulerTest : public testing::Test {
         prepare_ = *prepare;
       } else {
         copy_ = std::get<CopyJob>(*job);
-        out.push_back(catalog_.find(copy_.range.collection)->spec.ns.collection + "/" + std::to_string(copy_.range.index));
+        out.push_back(catalog_.find(copy_.range.collection)->spec.ns.collection + "/" +
+                      std::to_string(copy_.range.index));
       }
     }
     return out;

@@ -34,7 +34,10 @@ EventKind kind_named(std::string_view name) {
 }
 
 Error malformed(bson::View event, std::string_view what) {
-  return {ErrorCode::server, 0, {}, "change event without " + std::string(what) + ": " + event["_id"].as_document().json(200)};
+  return {ErrorCode::server,
+          0,
+          {},
+          "change event without " + std::string(what) + ": " + event["_id"].as_document().json(200)};
 }
 
 // A rename's new name may be replicable when the old one is not.

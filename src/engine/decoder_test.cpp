@@ -19,7 +19,9 @@ std::string event(std::string_view type, std::string_view rest, std::string_view
          std::string(ns) + std::string(rest) + "}";
 }
 
-std::string with_uuid(std::string_view rest) { return R"(, "collectionUUID": )" + std::string(kUuid) + std::string(rest); }
+std::string with_uuid(std::string_view rest) {
+  return R"(, "collectionUUID": )" + std::string(kUuid) + std::string(rest);
+}
 
 Result<EventBatch> decode_all(const std::vector<std::string>& events) {
   bson::Builder holder;
@@ -56,7 +58,8 @@ std::string error_of(const std::string& text) {
 
 TEST(Decoder, ReadsAnInsert) {
   EventBatch batch;
-  const auto out = decode_one(event("insert", with_uuid(R"(, "documentKey": {"_id": 7}, "fullDocument": {"_id": 7, "a": 1})")), batch);
+  const auto out = decode_one(
+      event("insert", with_uuid(R"(, "documentKey": {"_id": 7}, "fullDocument": {"_id": 7, "a": 1})")), batch);
   EXPECT_EQ(out.kind, EventKind::insert);
   EXPECT_EQ(out.time, (ClusterTime{10, 3}));
   EXPECT_EQ(out.uuid.text(), "01020304-0506-4708-890a-0b0c0d0e0f10");
@@ -71,7 +74,8 @@ TEST(Decoder, ReadsAnInsert) {
 TEST(Decoder, ReadsUpdatesOfBothForms) {
   EventBatch batch;
   const std::string key = with_uuid(R"(, "documentKey": {"_id": 7})");
-  const auto raw = decode_one(event("update", key + R"(, "rawUpdateDescription": {"$v": 2, "diff": {"u": {"a": 1}}})"), batch);
+  const auto raw =
+      decode_one(event("update", key + R"(, "rawUpdateDescription": {"$v": 2, "diff": {"u": {"a": 1}}})"), batch);
   EXPECT_EQ(raw.kind, EventKind::update);
   EXPECT_EQ(raw.raw_update["$v"].as_int64(), 2);
   EXPECT_TRUE(raw.public_update.empty());
@@ -84,10 +88,12 @@ TEST(Decoder, KnowsEveryKind) {
   const std::string key = with_uuid(R"(, "documentKey": {"_id": 7})");
   EXPECT_EQ(kind_of(event("replace", key + R"(, "fullDocument": {"_id": 7})")), EventKind::replace);
   EXPECT_EQ(kind_of(event("delete", key)), EventKind::erase);
-  EXPECT_EQ(kind_of(event("create", with_uuid(R"(, "operationDescription": {"idIndex": {"v": 2}})"))), EventKind::create);
+  EXPECT_EQ(kind_of(event("create", with_uuid(R"(, "operationDescription": {"idIndex": {"v": 2}})"))),
+            EventKind::create);
   EXPECT_EQ(kind_of(event("createIndexes", with_uuid(R"(, "operationDescription": {"indexes": []})"))),
             EventKind::create_indexes);
-  EXPECT_EQ(kind_of(event("dropIndexes", with_uuid(R"(, "operationDescription": {"indexes": []})"))), EventKind::drop_indexes);
+  EXPECT_EQ(kind_of(event("dropIndexes", with_uuid(R"(, "operationDescription": {"indexes": []})"))),
+            EventKind::drop_indexes);
   EXPECT_EQ(kind_of(event("modify", with_uuid(R"(, "operationDescription": {})"))), EventKind::modify);
   EXPECT_EQ(kind_of(event("rename", with_uuid(R"(, "operationDescription": {"to": {"db": "db", "coll": "d"}})"))),
             EventKind::rename);
@@ -105,7 +111,8 @@ TEST(Decoder, KindsWithNothingToReplicateAreIgnored) {
 // not claim the rest.
 TEST(Decoder, TellsEventsOfATransaction) {
   EventBatch batch;
-  const std::string key = with_uuid(R"(, "documentKey": {"_id": 7}, "txnNumber": {"$numberLong": "1"}, "lsid": {"id": 1})");
+  const std::string key =
+      with_uuid(R"(, "documentKey": {"_id": 7}, "txnNumber": {"$numberLong": "1"}, "lsid": {"id": 1})");
   EXPECT_TRUE(decode_one(event("delete", key), batch).in_transaction);
 }
 
@@ -132,7 +139,8 @@ TEST(Decoder, NamesWhatAnEventLacks) {
   const std::string time = R"("clusterTime": {"$timestamp": {"t": 10, "i": 3}})";
   EXPECT_NE(error_of(token + ", " + time + "}").find("without operationType"), std::string::npos);
   EXPECT_NE(error_of(token + R"(, "operationType": "insert"})").find("without clusterTime"), std::string::npos);
-  EXPECT_NE(error_of(token + R"(, "operationType": "insert", "clusterTime": 5})").find("without clusterTime"), std::string::npos);
+  EXPECT_NE(error_of(token + R"(, "operationType": "insert", "clusterTime": 5})").find("without clusterTime"),
+            std::string::npos);
   EXPECT_NE(error_of(R"({"operationType": "drop", )" + time + "}").find("without _id"), std::string::npos);
 
   const std::string id = R"(, "documentKey": {"_id": 7})";
@@ -153,7 +161,8 @@ TEST(Decoder, NamesWhatAnEventLacks) {
 // Read as "renamed to nowhere" it would drop the collection on the target.
 TEST(Decoder, ARenameNeedsItsNewNameAndItsCollection) {
   EXPECT_NE(error_of(event("rename", with_uuid(""))).find("without operationDescription"), std::string::npos);
-  EXPECT_NE(error_of(event("rename", R"(, "operationDescription": {"to": {"db": "db", "coll": "d"}})")).find("without collectionUUID"),
+  EXPECT_NE(error_of(event("rename", R"(, "operationDescription": {"to": {"db": "db", "coll": "d"}})"))
+                .find("without collectionUUID"),
             std::string::npos);
 }
 
@@ -202,8 +211,8 @@ TEST(Decoder, ReadsEverythingThatADeploymentWrites) {
     place = next->place;
   }
   using enum EventKind;
-  EXPECT_EQ(kinds, (std::vector<EventKind>{create, insert, update, replace, erase, create_indexes, drop_indexes, modify, create,
-                                           rename, drop, drop_database}));
+  EXPECT_EQ(kinds, (std::vector<EventKind>{create, insert, update, replace, erase, create_indexes, drop_indexes, modify,
+                                           create, rename, drop, drop_database}));
 }
 
 }  // namespace

@@ -45,8 +45,8 @@ void adopt_final_listing(const Listing& listing, Catalog& catalog, std::vector<s
   }
 }
 
-Finalizer::Finalizer(Source& source, Target& target, Clock& clock, Progress& progress, Catalog& catalog, FinalReport report,
-                     std::uint64_t seed)
+Finalizer::Finalizer(Source& source, Target& target, Clock& clock, Progress& progress, Catalog& catalog,
+                     FinalReport report, std::uint64_t seed)
     : source_(source),
       target_(target),
       clock_(clock),
@@ -96,7 +96,8 @@ Status Finalizer::make_real(Collection& collection) {
   if (!present) return fail(present.error().within("list indexes of " + twin.ns.text()));
   for (const IndexSpec& index : *present) {
     if (index.is_id_index() || collection.find_index(index.name()) != nullptr) continue;
-    log::info("dropping an index that the source does not have", {{"namespace", twin.ns.text()}, {"index", index.name()}});
+    log::info("dropping an index that the source does not have",
+              {{"namespace", twin.ns.text()}, {"index", index.name()}});
     if (auto dropped = target_.drop_index(twin, index.name()); !dropped) return dropped;
   }
   for (IndexTask& task : collection.indexes) {
@@ -196,8 +197,9 @@ Status Finalizer::compare(const Collection& collection) {
     if (same_name == present->end()) {
       report_.differences.push_back(ns.text() + " lacks index " + task.spec.name());
     } else if (!same_fields(same_name->spec.view(), task.spec.spec.view())) {
-      report_.differences.push_back(ns.text() + " has index " + task.spec.name() + " as " + same_name->spec.view().json(300) +
-                                    ", the source as " + task.spec.spec.view().json(300));
+      report_.differences.push_back(ns.text() + " has index " + task.spec.name() + " as " +
+                                    same_name->spec.view().json(300) + ", the source as " +
+                                    task.spec.spec.view().json(300));
     }
   }
   auto on_target = target_.count_documents(ns);
@@ -206,7 +208,8 @@ Status Finalizer::compare(const Collection& collection) {
   if (!on_source && on_source.error().code != ErrorCode::not_found) return fail(std::move(on_source.error()));
   if (on_source && *on_source != *on_target) {
     report_.differences.push_back(ns.text() + " has " + std::to_string(*on_target) + " documents, on the source " +
-                                  std::to_string(*on_source) + " (they differ rightly if it was written after finalize began)");
+                                  std::to_string(*on_source) +
+                                  " (they differ rightly if it was written after finalize began)");
   }
   return {};
 }

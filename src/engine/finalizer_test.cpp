@@ -167,7 +167,8 @@ TEST_F(FinalizerTest, ReportsWhatDiffers) {
   catalog_.put_view(view);
   const FinalReport report = run();
   ASSERT_EQ(report.differences.size(), 3U);
-  EXPECT_NE(report.differences[0].find("db.c has 1 documents, on the source 0"), std::string::npos) << report.differences[0];
+  EXPECT_NE(report.differences[0].find("db.c has 1 documents, on the source 0"), std::string::npos)
+      << report.differences[0];
   EXPECT_NE(report.differences[1].find("db.c has options"), std::string::npos) << report.differences[1];
   EXPECT_NE(report.differences[2].find("db.v is not on the target"), std::string::npos) << report.differences[2];
 }

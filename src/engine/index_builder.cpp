@@ -14,7 +14,8 @@ Result<Step> IndexBuilder::step() {
   if (job_->stop->load()) {
     // A change of the collection goes first; the Router queues these again.
     for (const IndexSpec& index : job_->indexes) {
-      results_.push_back({index.name(), fail(ErrorCode::cancelled, "the build gave way to a change of the collection")});
+      results_.push_back(
+          {index.name(), fail(ErrorCode::cancelled, "the build gave way to a change of the collection")});
     }
     finish();
     return Step::worked;

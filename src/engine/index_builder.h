@@ -15,8 +15,8 @@ namespace plm {
 
 class IndexBuilder final : public Role {
  public:
-  IndexBuilder(Target& target, Clock& clock, JobQueue<IndexJob>& jobs, Mailbox<RouterMessage>& router, Progress& progress,
-               std::uint64_t seed)
+  IndexBuilder(Target& target, Clock& clock, JobQueue<IndexJob>& jobs, Mailbox<RouterMessage>& router,
+               Progress& progress, std::uint64_t seed)
       : target_(target), clock_(clock), jobs_(jobs), router_(router), progress_(progress), backoff_(seed) {}
 
   Result<Step> step() override;

@@ -16,14 +16,17 @@ class IndexSchedulerTest : public testing::Test {
     collection.spec.uuid = uuid_of(number);
     collection.spec.ns = {"db", "c" + std::to_string(number)};
     collection.twin_state = TwinState::ready;
-    collection.ref = collection_ref(collection.spec.ns, uuid_of(number), uuid_of(static_cast<std::uint8_t>(number + 100)));
+    collection.ref =
+        collection_ref(collection.spec.ns, uuid_of(number), uuid_of(static_cast<std::uint8_t>(number + 100)));
     collection.planned = true;
     for (const std::string& name : indexes) add_index(collection, name);
     return catalog_.add(std::move(collection));
   }
   static void add_index(Collection& collection, const std::string& name) {
     collection.indexes.push_back(
-        {{json(R"({"key": {"a": 1}, "unique": true, "expireAfterSeconds": 5, "name": ")" + name + "\"}")}, IndexState::waiting, {}});
+        {{json(R"({"key": {"a": 1}, "unique": true, "expireAfterSeconds": 5, "name": ")" + name + "\"}")},
+         IndexState::waiting,
+         {}});
   }
   std::optional<IndexJob> hand_out() {
     scheduler_.hand_out();

@@ -22,7 +22,8 @@ Result<std::vector<StoreChange>> removals(StateStore& store) {
 
 }  // namespace
 
-Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filter, std::vector<std::string>& warnings) {
+Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filter,
+                           std::vector<std::string>& warnings) {
   auto start = source.append_note("plm begins to replicate");
   if (!start) return fail(start.error().within("fixing the start"));
   auto listing = list_source(source, filter);
@@ -51,7 +52,8 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
   }
   auto changes = removals(store);
   if (!changes) return fail(std::move(changes.error()));
-  std::ranges::move(changes_to_save(out.catalog, out.catalog.take_changes(), out.position), std::back_inserter(*changes));
+  std::ranges::move(changes_to_save(out.catalog, out.catalog.take_changes(), out.position),
+                    std::back_inserter(*changes));
   if (auto saved = store.save(*changes); !saved) return fail(saved.error().within("saving the job"));
   return out;
 }
@@ -59,7 +61,8 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
 namespace {
 
 // The name of each of these databases' collections, by UUID.
-Result<std::unordered_map<Uuid, Namespace, UuidHash>> names_on_target(Target& target, const std::vector<std::string>& databases) {
+Result<std::unordered_map<Uuid, Namespace, UuidHash>> names_on_target(Target& target,
+                                                                      const std::vector<std::string>& databases) {
   std::unordered_map<Uuid, Namespace, UuidHash> out;
   for (const std::string& database : databases) {
     if (!replicable(database, "any")) continue;  // the least roles may not list the server's own
@@ -142,7 +145,8 @@ Result<std::vector<CollectionSpec>> present_on_target(Target& target, const Filt
     if (!filter.may_select_in(database)) continue;
     auto listed = target.list_collections(database);
     if (!listed) return fail(std::move(listed.error()));
-    std::ranges::copy_if(*listed, std::back_inserter(out), [&](const CollectionSpec& spec) { return filter.selects(spec.ns); });
+    std::ranges::copy_if(*listed, std::back_inserter(out),
+                         [&](const CollectionSpec& spec) { return filter.selects(spec.ns); });
   }
   return out;
 }

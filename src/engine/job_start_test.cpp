@@ -19,7 +19,9 @@ class JobStartTest : public testing::Test {
     EXPECT_TRUE(job) << (job ? "" : job.error().message);
     return job ? *std::move(job) : SavedJob();
   }
-  [[nodiscard]] Result<std::optional<SavedJob>> restore() { return restore_job(seams_.source, seams_.target, seams_.store); }
+  [[nodiscard]] Result<std::optional<SavedJob>> restore() {
+    return restore_job(seams_.source, seams_.target, seams_.store);
+  }
   [[nodiscard]] SavedJob restored() {
     auto job = restore();
     EXPECT_TRUE(job) << (job ? "" : job.error().message);

@@ -22,7 +22,8 @@ bool Keep::add(const Operation& operation) {
     reduce();
   }
   // A key that is there already needs no room.
-  if (!budget_.has_room(bytes_of_key(operation)) && !keys_.contains({bson::OwnedValue(operation.id), operation.key_hash})) {
+  if (!budget_.has_room(bytes_of_key(operation)) &&
+      !keys_.contains({bson::OwnedValue(operation.id), operation.key_hash})) {
     return false;
   }
   add_key(operation);

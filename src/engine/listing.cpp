@@ -71,7 +71,8 @@ Result<Listing> list_source(Source& source, const Filter& filter) {
     }
     names = std::move(different);
   }
-  return fail(ErrorCode::wrong_state, "collections of " + names->front() + " are created and dropped too often to be listed");
+  return fail(ErrorCode::wrong_state,
+              "collections of " + names->front() + " are created and dropped too often to be listed");
 }
 
 }  // namespace plm

@@ -11,9 +11,9 @@
 namespace plm {
 
 struct Listing {
-  std::vector<CollectionSpec> collections;         // selected ones; views, too
-  ClusterTime as_of;                               // of every database but those in `later`
-  std::map<std::string, ClusterTime> later;        // databases that were listed again
+  std::vector<CollectionSpec> collections;   // selected ones; views, too
+  ClusterTime as_of;                         // of every database but those in `later`
+  std::map<std::string, ClusterTime> later;  // databases that were listed again
   std::vector<std::string> warnings;
 
   [[nodiscard]] ClusterTime as_of_database(const std::string& database) const {

@@ -75,8 +75,8 @@ struct RangeEnded {
   RangeId range;
   How how = How::copied;
   bson::OwnedValue resume_at;
-  CollectionStats copied;  // by this job
-  ClusterTime read_time;   // newest operationTime of its reads
+  CollectionStats copied;                  // by this job
+  ClusterTime read_time;                   // newest operationTime of its reads
   std::vector<bson::OwnedValue> rejected;  // _ids of documents that the target refused
 };
 

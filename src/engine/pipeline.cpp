@@ -26,9 +26,9 @@ Pipeline::Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, 
                                      Source::StreamOptions{settings.mode == ApplyMode::exact}, seed);
   std::vector<ApplierQueue*> queues;
   for (std::size_t i = 0; i < settings.appliers; ++i) {
-    appliers_.push_back(std::make_unique<Applier>(
-        Applier::Parts{seams.source, seams.target, seams.store, seams.clock, progress_}, seed + 100 + i,
-        settings.apply_batch_operations));
+    appliers_.push_back(
+        std::make_unique<Applier>(Applier::Parts{seams.source, seams.target, seams.store, seams.clock, progress_},
+                                  seed + 100 + i, settings.apply_batch_operations));
     queues.push_back(&appliers_.back()->queue());
   }
   // Who applies a key is the Sender's business; every applier may know every parked key.
@@ -37,25 +37,27 @@ Pipeline::Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, 
   }
   router_ = std::make_unique<Router>(
       Router::Parts{seams.source, seams.target, seams.clock, progress_, copier_jobs_, index_jobs_},
-      Router::Settings{{settings.copiers, settings.parallel_collections, settings.range_bytes, keep_bytes(settings.memory_bytes)},
-                       settings.index_builders,
-                       in_flight_bytes(settings.memory_bytes),
-                       settings.filter},
+      Router::Settings{
+          {settings.copiers, settings.parallel_collections, settings.range_bytes, keep_bytes(settings.memory_bytes)},
+          settings.index_builders,
+          in_flight_bytes(settings.memory_bytes),
+          settings.filter},
       std::move(job), std::move(queues), seed + 1);
   for (const auto& applier : appliers_) applier->connect(router_->signal());
-  events_ = std::make_unique<EventQueue>(reader_->signal(), router_->signal(), event_queue_bytes(settings.memory_bytes));
+  events_ =
+      std::make_unique<EventQueue>(reader_->signal(), router_->signal(), event_queue_bytes(settings.memory_bytes));
   reader_->connect(*events_);
   saver_ = std::make_unique<Saver>(seams.store, seams.clock, router_->inbox(), progress_, seed + 2);
   router_->connect(*events_, *saver_);
   for (std::size_t i = 0; i < settings.copiers; ++i) {
     copiers_.push_back(std::make_unique<Copier>(
-        Copier::Parts{seams.source, seams.target, seams.clock, copier_jobs_, router_->inbox(), progress_}, seed + 200 + i,
-        settings.batch_bytes));
+        Copier::Parts{seams.source, seams.target, seams.clock, copier_jobs_, router_->inbox(), progress_},
+        seed + 200 + i, settings.batch_bytes));
     copier_jobs_.add_worker(copiers_.back()->signal());
   }
   for (std::size_t i = 0; i < settings.index_builders; ++i) {
-    builders_.push_back(std::make_unique<IndexBuilder>(seams.target, seams.clock, index_jobs_, router_->inbox(), progress_,
-                                                       seed + 300 + i));
+    builders_.push_back(std::make_unique<IndexBuilder>(seams.target, seams.clock, index_jobs_, router_->inbox(),
+                                                       progress_, seed + 300 + i));
     index_jobs_.add_worker(builders_.back()->signal());
   }
 }

@@ -27,9 +27,9 @@ struct PipelineSettings {
   std::size_t index_builders = 2;
   std::size_t parallel_collections = 0;
   std::int64_t range_bytes = 64'000'000;
-  std::int64_t batch_bytes = 0;                // of a read while copying; 0: the source's choice
+  std::int64_t batch_bytes = 0;  // of a read while copying; 0: the source's choice
   std::size_t apply_batch_operations = 4096;
-  std::size_t memory_bytes = 512U << 20U;      // for the whole process
+  std::size_t memory_bytes = 512U << 20U;  // for the whole process
 };
 
 class Pipeline {

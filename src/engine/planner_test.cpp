@@ -12,7 +12,9 @@ namespace {
 std::vector<std::string> texts(const std::vector<KeyBounds>& ranges) {
   std::vector<std::string> out;
   for (const KeyBounds& range : ranges) {
-    const auto text = [](const bson::OwnedValue& value) { return value ? bson::to_json(value.value()) : std::string("-"); };
+    const auto text = [](const bson::OwnedValue& value) {
+      return value ? bson::to_json(value.value()) : std::string("-");
+    };
     out.push_back(text(range.min) + ".." + text(range.max));
   }
   return out;
@@ -33,7 +35,8 @@ TEST(Planner, SortsBoundsAndKeepsOneOfEqualOnes) {
 }
 
 TEST(Planner, CutsBetweenTypes) {
-  EXPECT_EQ(cut_at({R"("b")", "7", R"({"a": 1})"}), (Texts{"-..7", R"(7.."b")", R"("b"..{ "a" : 1 })", R"({ "a" : 1 }..-)"}));
+  EXPECT_EQ(cut_at({R"("b")", "7", R"({"a": 1})"}),
+            (Texts{"-..7", R"(7.."b")", R"("b"..{ "a" : 1 })", R"({ "a" : 1 }..-)"}));
 }
 
 // A server refuses MinKey and MaxKey as bounds; a range that began there would
@@ -46,12 +49,14 @@ TEST(Planner, MinKeyAndMaxKeyAreNoBounds) {
 // A key that no range or two ranges hold would be lost, or copied over a newer one.
 TEST(Planner, EveryKeyIsInExactlyOneRange) {
   std::vector<bson::OwnedValue> bounds;
-  for (const std::string_view bound : {"1", "2.5", R"("m")", R"({"$oid": "64b5f2a1c3d4e5f6a7b8c9d0"})", "[1, 2]", "null"}) {
+  for (const std::string_view bound :
+       {"1", "2.5", R"("m")", R"({"$oid": "64b5f2a1c3d4e5f6a7b8c9d0"})", "[1, 2]", "null"}) {
     bounds.push_back(value_of(bound));
   }
   const auto ranges = cut(std::move(bounds));
-  for (const std::string_view id : {R"({"$minKey": 1})", "null", "-1", "1", "1.0", "2", "2.5", "3", R"("a")", R"("m")", "{}",
-                                    "[1, 2]", R"({"$oid": "64b5f2a1c3d4e5f6a7b8c9d0"})", "true", R"({"$maxKey": 1})"}) {
+  for (const std::string_view id :
+       {R"({"$minKey": 1})", "null", "-1", "1", "1.0", "2", "2.5", "3", R"("a")", R"("m")", "{}", "[1, 2]",
+        R"({"$oid": "64b5f2a1c3d4e5f6a7b8c9d0"})", "true", R"({"$maxKey": 1})"}) {
     const bson::OwnedValue key = value_of(id);
     int holders = 0;
     for (const KeyBounds& range : ranges) holders += range.holds(key.value()) ? 1 : 0;

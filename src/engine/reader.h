@@ -14,8 +14,14 @@ namespace plm {
 
 class Reader final : public Role {
  public:
-  Reader(Source& source, Clock& clock, Progress& progress, Position start, Source::StreamOptions options, std::uint64_t seed)
-      : source_(source), clock_(clock), progress_(progress), position_(std::move(start)), options_(options), backoff_(seed) {}
+  Reader(Source& source, Clock& clock, Progress& progress, Position start, Source::StreamOptions options,
+         std::uint64_t seed)
+      : source_(source),
+        clock_(clock),
+        progress_(progress),
+        position_(std::move(start)),
+        options_(options),
+        backoff_(seed) {}
   // Before the first step; the queue outlives the reader.
   void connect(EventQueue& queue) { queue_ = &queue; }
 

@@ -16,7 +16,8 @@ constexpr Millis kPublishInterval{50};
 constexpr int kEventsPerStep = 2000;
 constexpr std::size_t kEventsPerCheckpoint = 256;
 
-Operation operation_of(const ChangeEvent& event, const std::shared_ptr<const bson::Document>& bytes, const Collection& collection) {
+Operation operation_of(const ChangeEvent& event, const std::shared_ptr<const bson::Document>& bytes,
+                       const Collection& collection) {
   Operation out;
   out.bytes = bytes;
   out.collection = collection.ref;
@@ -131,9 +132,10 @@ void Router::on(const Prepared& message) {
     collection->ranges_unfinished = collection->ranges.size();
   }
   if (collection->twin_state == TwinState::preparing) {
-    collection->ref = std::make_shared<const CollectionRef>(
-        CollectionRef{collection->uuid(), collection->spec.ns.database, {collection->spec.ns, message.twin},
-                      collection->spec.is_strictly_ordered()});
+    collection->ref = std::make_shared<const CollectionRef>(CollectionRef{collection->uuid(),
+                                                                          collection->spec.ns.database,
+                                                                          {collection->spec.ns, message.twin},
+                                                                          collection->spec.is_strictly_ordered()});
     collection->twin_state = TwinState::unsaved;
     save_soon_ = true;
   } else {
@@ -252,8 +254,8 @@ bool Router::next_batch() {
 
 void Router::finish_batch() {
   // Events of one transaction share a cluster time; it may go on in the next reply (M2).
-  const bool may_go_on = !batch_->events.empty() && batch_->events.back().in_transaction &&
-                         batch_->events.back().time == batch_->end.time;
+  const bool may_go_on =
+      !batch_->events.empty() && batch_->events.back().in_transaction && batch_->events.back().time == batch_->end.time;
   time_ = std::max(time_, batch_->end.time);
   sender_.pass(batch_->end, may_go_on ? time_.previous() : time_);
   sender_.end_batch(batch_->size_bytes);
@@ -266,8 +268,8 @@ void Router::checkpoint() {
   since_checkpoint_ = 0;
   if (next_event_ == 0) return;  // the end of the batch before was one
   const ChangeEvent& last = batch_->events[next_event_ - 1];
-  const bool ended = !last.in_transaction ||
-                     (next_event_ < batch_->events.size() && batch_->events[next_event_].time > last.time);
+  const bool ended =
+      !last.in_transaction || (next_event_ < batch_->events.size() && batch_->events[next_event_].time > last.time);
   sender_.pass({last.time, bson::Document(last.resume_token)}, ended ? last.time : last.time.previous());
 }
 
@@ -552,7 +554,8 @@ Status Router::put_view(const CollectionSpec& view) {
   if (created.error().server_code != server_code::namespace_exists) {
     return fail(created.error().within("create view " + view.ns.text()));
   }
-  if (auto dropped = parts_.target.drop_view(view.ns); !dropped) return fail(dropped.error().within("drop view " + view.ns.text()));
+  if (auto dropped = parts_.target.drop_view(view.ns); !dropped)
+    return fail(dropped.error().within("drop view " + view.ns.text()));
   created = parts_.target.create(view.ns, view.options.view());
   if (!created) return fail(created.error().within("create view " + view.ns.text()));
   return {};
@@ -607,8 +610,8 @@ void Router::apply_to_catalog(PendingChange& pending) {
       added.spec.uuid = change.collection;
       added.spec.options = change.options;
       added.as_of = pending.time;
-      added.ref = std::make_shared<const CollectionRef>(
-          CollectionRef{change.collection, change.ns.database, {change.ns, pending.created}, added.spec.is_strictly_ordered()});
+      added.ref = std::make_shared<const CollectionRef>(CollectionRef{
+          change.collection, change.ns.database, {change.ns, pending.created}, added.spec.is_strictly_ordered()});
       added.twin_state = TwinState::unsaved;
       added.planned = true;
       added.ranges.emplace_back().state = RangeState::copied;  // all of it, empty
@@ -620,7 +623,8 @@ void Router::apply_to_catalog(PendingChange& pending) {
       Collection added;
       if (pending.described) {
         added.spec = *std::move(pending.described);
-        for (IndexSpec& index : added.spec.indexes) added.indexes.push_back({std::move(index), IndexState::waiting, {}});
+        for (IndexSpec& index : added.spec.indexes)
+          added.indexes.push_back({std::move(index), IndexState::waiting, {}});
         added.spec.indexes.clear();
       } else {
         added.spec.ns = change.ns;
@@ -770,7 +774,8 @@ void Router::publish() {
       ++out.indexes_total;
       if (task.state == IndexState::built) ++out.indexes_built;
       if (task.state == IndexState::waiting || task.state == IndexState::building) ++out.indexes_unfinished;
-      if (task.state == IndexState::building) out.building.push_back(collection.spec.ns.text() + " " + task.spec.name());
+      if (task.state == IndexState::building)
+        out.building.push_back(collection.spec.ns.text() + " " + task.spec.name());
     }
   }
   out.copying = copying_.copying();
@@ -790,8 +795,8 @@ void Router::publish() {
   out.clone_completed = saved_.clone_completed;
   out.sync_completed = saved_.sync_completed;
   const bool stream_at_limit = limit_.load() != 0 && !pending_ &&
-                               (time_.packed() >= limit_.load() ||
-                                (batch_ && next_event_ < batch_->events.size() && at_limit(batch_->events[next_event_].time)));
+                               (time_.packed() >= limit_.load() || (batch_ && next_event_ < batch_->events.size() &&
+                                                                    at_limit(batch_->events[next_event_].time)));
   const ClusterTime ahead = std::max(saved_.dirty_until, parts_.progress.read_ahead.get());
   out.reached_limit = stream_at_limit && all_copied && sender_.idle() && out.replicated >= ahead;
   out.paused = pause_save_ != 0 && saved_generation_ >= pause_save_;

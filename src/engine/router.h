@@ -51,7 +51,7 @@ namespace plm {
 
 // What the outside sees of the Router; refreshed several times a second.
 struct RouterView {
-  ClusterTime replicated;   // everything up to here is acknowledged (I8)
+  ClusterTime replicated;  // everything up to here is acknowledged (I8)
   Position safe_position;
   bool clone_completed = false;
   bool sync_completed = false;
@@ -112,9 +112,9 @@ class Router final : public Role {
     ClusterTime time;
     enum class Stage { draining, intent, effect, result } stage = Stage::draining;
     std::uint64_t awaited_save = 0;
-    SteadyTime last_abort{};          // of index builds in the way
+    SteadyTime last_abort{};                  // of index builds in the way
     std::optional<CollectionSpec> described;  // copy with needs_listing: what the source said
-    Uuid created;                     // create: the twin
+    Uuid created;                             // create: the twin
   };
 
   Result<bool> receive();
@@ -178,7 +178,7 @@ class Router final : public Role {
   ClusterTime time_;                      // of the last event processed, or of the end of a batch
   std::optional<PendingChange> pending_;  // the event at next_event_ is this one
   std::vector<Namespace> startup_views_;
-  std::deque<RangeId> confirming_;        // in the order of their confirmed_behind
+  std::deque<RangeId> confirming_;  // in the order of their confirmed_behind
 
   // Saving.
   std::uint64_t generation_ = 0;

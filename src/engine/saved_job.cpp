@@ -34,8 +34,8 @@ Status check_version(bson::View document) {
   const bson::Value version = document["v"];
   if (version.type() != BSON_TYPE_INT32 || version.int32() < 1) return fail(torn(document, "no format version"));
   if (version.int32() > kFormatVersion) {
-    return fail(torn(document, "written by a newer plm (format " + std::to_string(version.int32()) + ", this one knows " +
-                                   std::to_string(kFormatVersion) + ")"));
+    return fail(torn(document, "written by a newer plm (format " + std::to_string(version.int32()) +
+                                   ", this one knows " + std::to_string(kFormatVersion) + ")"));
   }
   return {};
 }
@@ -156,7 +156,8 @@ Result<Collection> collection_from(bson::View document) {
     IndexTask task;
     task.spec.spec = bson::Document(entry["spec"].as_document());
     const auto state = std::ranges::find(kIndexStates, entry["state"].as_string(), &StateName::name);
-    if (state == kIndexStates.end() || task.spec.name().empty()) return fail(torn(document, "an index that makes no sense"));
+    if (state == kIndexStates.end() || task.spec.name().empty())
+      return fail(torn(document, "an index that makes no sense"));
     task.state = state->state;
     task.reason = entry["reason"].as_string();
     out.indexes.push_back(std::move(task));
@@ -202,7 +203,8 @@ Result<SavedRange> range_from(bson::View document) {
   // The process before may have begun to copy it behind its last save.
   out.range.touched = true;
   const std::string_view state = document["state"].as_string();
-  if (out.collection.is_nil() || (state != "copied" && state != "pending")) return fail(torn(document, "a range that makes no sense"));
+  if (out.collection.is_nil() || (state != "copied" && state != "pending"))
+    return fail(torn(document, "a range that makes no sense"));
   out.range.state = state == "copied" ? RangeState::copied : RangeState::pending;
   return out;
 }
@@ -296,7 +298,8 @@ std::vector<StoreChange> changes_to_save(const Catalog& catalog, const Catalog::
     for (std::size_t n = 0; n < count; ++n) out.push_back(change("ranges", two_part_id(uuid, n), std::nullopt));
   }
   for (const auto& [uuid, n] : changes.ranges) {
-    out.push_back(change("ranges", two_part_id(uuid, n), to_document(uuid, n, catalog.collections().at(uuid).ranges[n])));
+    out.push_back(
+        change("ranges", two_part_id(uuid, n), to_document(uuid, n, catalog.collections().at(uuid).ranges[n])));
   }
   for (const Uuid& uuid : changes.collections) {
     out.push_back(change("collections", collection_id(uuid), to_document(catalog.collections().at(uuid))));
@@ -314,9 +317,8 @@ std::vector<StoreChange> changes_to_save(const Catalog& catalog, const Catalog::
 Result<std::optional<SavedJob>> load_job(StateStore& store) {
   auto states = store.load("state");
   if (!states) return fail(std::move(states.error()));
-  const auto saved = std::ranges::find_if(*states, [](const bson::Document& document) {
-    return document["_id"].as_string() == kPositionId;
-  });
+  const auto saved = std::ranges::find_if(
+      *states, [](const bson::Document& document) { return document["_id"].as_string() == kPositionId; });
   if (saved == states->end()) return std::optional<SavedJob>();
   auto position = position_from(saved->view());
   if (!position) return fail(std::move(position.error()));

@@ -68,7 +68,9 @@ SavedPosition example_position() {
   return out;
 }
 
-ParkedDocument example_parked() { return {uuid_of(1), {"db", "c"}, value_of(R"({"a": [1, 2]})"), "E11000 duplicate key"}; }
+ParkedDocument example_parked() {
+  return {uuid_of(1), {"db", "c"}, value_of(R"({"a": [1, 2]})"), "E11000 duplicate key"};
+}
 
 std::vector<bson::Document> examples() {
   const Collection collection = example_collection();
@@ -154,7 +156,8 @@ TEST(SavedJob, ReadsAViewBack) { EXPECT_EQ(view_from(to_document(example_view())
 // Anything between "pending" and "copied" read back as copied would leave
 // documents missing for good.
 TEST(SavedJob, OnlyACopiedRangeIsReadBackAsCopied) {
-  for (const RangeState state : {RangeState::pending, RangeState::copying, RangeState::confirming, RangeState::copied}) {
+  for (const RangeState state :
+       {RangeState::pending, RangeState::copying, RangeState::confirming, RangeState::copied}) {
     Range before;
     before.bounds = {value_of("1.5"), value_of(R"("z")")};
     before.state = state;
@@ -238,8 +241,10 @@ TEST(SavedJob, RefusesTornDocuments) {
   const bson::Document collection = to_document(example_collection());
   expect_refused(collection_from(with(collection, "_id", "5").view()), "no UUID");
   expect_refused(collection_from(with(collection, "ns", "").view()), "no name");
-  expect_refused(collection_from(with(collection, "twin", R"({"ns": {"db": "a", "coll": "b"}})").view()), "twin without UUID");
-  expect_refused(collection_from(with(collection, "indexes", R"([{"spec": {"name": "a"}, "state": "melted"}])").view()), "index");
+  expect_refused(collection_from(with(collection, "twin", R"({"ns": {"db": "a", "coll": "b"}})").view()),
+                 "twin without UUID");
+  expect_refused(collection_from(with(collection, "indexes", R"([{"spec": {"name": "a"}, "state": "melted"}])").view()),
+                 "index");
   expect_refused(collection_from(with(collection, "indexes", R"([{"state": "built"}])").view()), "index");
   expect_refused(view_from(with(to_document(example_view()), "ns", "").view()), "no name");
   const bson::Document range = to_document(uuid_of(1), 0, Range());
@@ -400,7 +405,8 @@ TEST_F(SavedJobTest, OneNewerDocumentRefusesTheJob) {
 
 // The _ids 1 and 1.0 are one document; "1" is another.
 TEST_F(SavedJobTest, ParksEachDocumentOnce) {
-  for (const std::string_view id : {"1", "1.0", R"("1")"}) save({park({uuid_of(1), {"db", "c"}, value_of(id), "reason"})});
+  for (const std::string_view id : {"1", "1.0", R"("1")"})
+    save({park({uuid_of(1), {"db", "c"}, value_of(id), "reason"})});
   EXPECT_EQ(saved("parked"), 2U);
 }
 

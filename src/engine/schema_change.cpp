@@ -233,7 +233,8 @@ void apply_modification(bson::View modification, Collection& collection) {
       modify_index(field.value.as_document(), collection);
     } else if (field.key == "timeseries") {
       bson::Document merged(options["timeseries"].as_document());
-      for (const bson::Element& inner : field.value.as_document()) merged = with_field(merged.view(), inner.key, inner.value);
+      for (const bson::Element& inner : field.value.as_document())
+        merged = with_field(merged.view(), inner.key, inner.value);
       bson::Builder holder;
       holder.append("v", merged);
       options = with_field(options.view(), "timeseries", holder.view()["v"]);

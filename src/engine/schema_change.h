@@ -17,27 +17,27 @@ namespace plm {
 
 struct SchemaChange {
   enum class Kind {
-    none,            // nothing to do for the target
-    create,          // a collection that begins empty
-    copy,            // a collection whose documents have to be copied: capped (C1), renamed into the filter
-    drop,            // dropped, or renamed out of the filter
+    none,    // nothing to do for the target
+    create,  // a collection that begins empty
+    copy,    // a collection whose documents have to be copied: capped (C1), renamed into the filter
+    drop,    // dropped, or renamed out of the filter
     rename,
-    modify,          // collMod of a collection
+    modify,  // collMod of a collection
     create_indexes,
     drop_indexes,
     create_view,
     modify_view,
     drop_view,
-    drop_views,      // all of a database
+    drop_views,  // all of a database
   };
   Kind kind = Kind::none;
-  Uuid collection;                   // nil for views
-  Namespace ns;                      // of the result: the new name for a rename
-  std::optional<Uuid> replaced;      // collection that a rename drops, when the catalog knows it
-  bson::Document options;            // create, copy, create_view: options; modify, modify_view: the collMod's fields
-  std::vector<IndexSpec> indexes;    // create_indexes, drop_indexes
-  bool needs_listing = false;        // copy: options and indexes have to be asked of the source
-  std::string warning;               // for people; empty: none
+  Uuid collection;                 // nil for views
+  Namespace ns;                    // of the result: the new name for a rename
+  std::optional<Uuid> replaced;    // collection that a rename drops, when the catalog knows it
+  bson::Document options;          // create, copy, create_view: options; modify, modify_view: the collMod's fields
+  std::vector<IndexSpec> indexes;  // create_indexes, drop_indexes
+  bool needs_listing = false;      // copy: options and indexes have to be asked of the source
+  std::string warning;             // for people; empty: none
 
   // Changes of identity or name: everything sent before is acknowledged and the
   // job's state saved before they run.

@@ -302,7 +302,9 @@ class ModificationTest : public testing::Test {
   }
   void add_index(std::string_view spec) { collection_.indexes.push_back({{json(spec)}, IndexState::built, {}}); }
   void apply(std::string_view modification) { apply_modification(json(modification).view(), collection_); }
-  [[nodiscard]] std::string index(const std::string& name) { return collection_.find_index(name)->spec.spec.view().json(); }
+  [[nodiscard]] std::string index(const std::string& name) {
+    return collection_.find_index(name)->spec.spec.view().json();
+  }
   [[nodiscard]] std::string options() const { return collection_.spec.options.view().json(); }
   static std::string for_target(std::string_view modification) {
     const auto out = modification_for_target(json(modification).view());

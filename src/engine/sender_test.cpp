@@ -17,7 +17,9 @@ class SenderTest : public testing::Test {
   static std::shared_ptr<const CollectionRef> collection(bool strict) {
     return collection_ref({"db", "c"}, uuid_of(1), uuid_of(2), strict);
   }
-  void send(bool strict, std::string_view id) { sender_.send(operation(OperationKind::insert, collection(strict), id)); }
+  void send(bool strict, std::string_view id) {
+    sender_.send(operation(OperationKind::insert, collection(strict), id));
+  }
   // Which applier got something since the last call; each gives up what it has.
   std::vector<std::size_t> receivers() {
     sender_.flush();

@@ -29,25 +29,26 @@ enum class EventKind {
 };
 
 [[nodiscard]] constexpr bool is_document_event(EventKind kind) {
-  return kind == EventKind::insert || kind == EventKind::update || kind == EventKind::replace || kind == EventKind::erase;
+  return kind == EventKind::insert || kind == EventKind::update || kind == EventKind::replace ||
+         kind == EventKind::erase;
 }
 
 struct ChangeEvent {
   EventKind kind = EventKind::ignored;
   bool in_transaction = false;  // others of the same cluster time may follow
   ClusterTime time;
-  Uuid uuid;                      // nil for views and whole databases
+  Uuid uuid;  // nil for views and whole databases
   std::string_view database;
-  std::string_view collection;    // empty for drop_database
-  bson::Value document_id;        // _id, for events of documents
-  bson::View full_document;       // insert, replace
+  std::string_view collection;  // empty for drop_database
+  bson::Value document_id;      // _id, for events of documents
+  bson::View full_document;     // insert, replace
   // update: either the diff that secondaries apply ({$v: 2, diff: {...}}), or the
   // public description (updatedFields, removedFields, truncatedArrays)
   bson::View raw_update;
   bson::View public_update;
-  bson::View description;         // operationDescription of DDL events
+  bson::View description;  // operationDescription of DDL events
   bson::View resume_token;
-  std::uint32_t size_bytes = 0;   // of the event in the reply
+  std::uint32_t size_bytes = 0;  // of the event in the reply
   [[nodiscard]] Namespace ns() const { return {std::string(database), std::string(collection)}; }
 };
 

@@ -19,7 +19,8 @@ std::string fault_of(std::string_view entry) {
   if (entry.find('\0') != std::string_view::npos) return "holds a zero byte";
   if (database.size() > 63) return "has a database name of more than 63 bytes";
   if (entry.size() > 255) return "has more than 255 bytes";
-  if (database.find('*') != std::string_view::npos) return "has a '*' in its database name; only database.* is possible";
+  if (database.find('*') != std::string_view::npos)
+    return "has a '*' in its database name; only database.* is possible";
   if (database.find_first_of("/\\ \"$") != std::string_view::npos) {
     return "has a character in its database name that no database name can hold";
   }

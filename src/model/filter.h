@@ -31,9 +31,9 @@ class Filter {
 
  private:
   struct Names {
-    std::set<std::string, std::less<>> databases;                                   // "db.*"
-    std::set<std::pair<std::string, std::string>> collections;                      // "db.coll"
-    std::set<std::string, std::less<>> touched;                                     // databases of both
+    std::set<std::string, std::less<>> databases;               // "db.*"
+    std::set<std::pair<std::string, std::string>> collections;  // "db.coll"
+    std::set<std::string, std::less<>> touched;                 // databases of both
     [[nodiscard]] bool holds(std::string_view database, std::string_view collection) const;
   };
   static Result<Names> parse(const std::vector<std::string>& entries, std::string_view list_name);

@@ -20,9 +20,9 @@
 namespace plm {
 
 struct ServerInfo {
-  std::string version;         // "6.0.5"
-  std::string set_name;        // empty: not a replica set
-  std::string set_id;          // identity of the replica set that elections do not change
+  std::string version;   // "6.0.5"
+  std::string set_name;  // empty: not a replica set
+  std::string set_id;    // identity of the replica set that elections do not change
 };
 
 struct OplogWindow {
@@ -46,10 +46,10 @@ struct DocumentBatch {
   std::shared_ptr<const bson::Document> bytes;  // keeps `documents` alive
   bson::View documents;                         // an array of documents
   std::int64_t count = 0;
-  std::int64_t size_bytes = 0;                  // of the documents alone
-  bson::Value last_id;                          // _id of the last one; none when empty
-  bool exhausted = false;                       // nothing follows
-  ClusterTime read_time;                        // operationTime of the reply
+  std::int64_t size_bytes = 0;  // of the documents alone
+  bson::Value last_id;          // _id of the last one; none when empty
+  bool exhausted = false;       // nothing follows
+  ClusterTime read_time;        // operationTime of the reply
 };
 
 // Reads one range front to back in _id order (capped: natural order).
@@ -99,7 +99,7 @@ class Source {
   virtual Result<std::int64_t> count_documents(const Namespace& ns) = 0;
 
   struct RangeOptions {
-    bool natural_order = false;       // capped collections
+    bool natural_order = false;        // capped collections
     std::int32_t batch_documents = 0;  // of a batch; 0: as many as make batch_bytes
     std::int64_t batch_bytes = 0;      // aimed at; 0: the implementation's choice
   };

@@ -14,9 +14,9 @@
 namespace plm {
 
 struct StoreChange {
-  std::string set;                        // "state", "collections", "ranges", "indexes", "parked"
-  bson::OwnedValue id;                    // _id of the document
-  std::optional<bson::Document> document; // whole, with its _id; none: remove it
+  std::string set;                         // "state", "collections", "ranges", "indexes", "parked"
+  bson::OwnedValue id;                     // _id of the document
+  std::optional<bson::Document> document;  // whole, with its _id; none: remove it
 };
 
 class StateStore {

@@ -28,7 +28,7 @@ struct Circumstances {
   double interference_chance = 0;  // of a write inside a call of the engine
   double crash_chance = 0;         // of a crash between two steps
   double pause_chance = 0;
-  int busy_steps = 0;              // while the workload goes on
+  int busy_steps = 0;  // while the workload goes on
 };
 
 Circumstances draw(Random& random) {
@@ -52,8 +52,9 @@ Circumstances draw(Random& random) {
   // From "every reply fills it" to "it is never full".
   pipeline.memory_bytes = static_cast<std::size_t>(random.chance(0.5) ? random.between(4'000, 60'000) : 10'000'000);
   if (random.chance(0.3)) {
-    pipeline.filter = *Filter::make(random.chance(0.5) ? std::vector<std::string>{"db0.*"} : std::vector<std::string>{},
-                                    random.chance(0.7) ? std::vector<std::string>{"db0.c1"} : std::vector<std::string>{"db1.*"});
+    pipeline.filter =
+        *Filter::make(random.chance(0.5) ? std::vector<std::string>{"db0.*"} : std::vector<std::string>{},
+                      random.chance(0.7) ? std::vector<std::string>{"db0.c1"} : std::vector<std::string>{"db1.*"});
   }
   out.write_chance = random.chance(0.5) ? 0.5 : 0.1;
   out.interference_chance = random.chance(0.5) ? 0.1 : 0;
@@ -113,7 +114,8 @@ class Simulation {
   }
 
   void begin() {
-    log::debug("a process begins", {{"life", result_.lives}, {"step", result_.steps}, {"clusterTime", source_side_.now().text()}});
+    log::debug("a process begins",
+               {{"life", result_.lives}, {"step", result_.steps}, {"clusterTime", source_side_.now().text()}});
     while (result_.failure.empty()) {
       auto restored = restore_job(source_, target_, store_);
       if (restored && *restored) return make_pipeline(*std::move(*restored));
@@ -172,15 +174,16 @@ class Simulation {
     }
     const RouterView view = pipeline_->router().view();
     fail_with("did not come to rest: collections " + std::to_string(view.collections_copied) + " of " +
-              std::to_string(view.collections_total) + ", indexes unfinished " + std::to_string(view.indexes_unfinished) +
-              ", replicated " + view.replicated.text() + " of " + end.text() + (view.stream_waits ? ", the stream waits" : "") +
-              "; last retry: " + pipeline_->progress().last_retry());
+              std::to_string(view.collections_total) + ", indexes unfinished " +
+              std::to_string(view.indexes_unfinished) + ", replicated " + view.replicated.text() + " of " + end.text() +
+              (view.stream_waits ? ", the stream waits" : "") + "; last retry: " + pipeline_->progress().last_retry());
   }
 
   void finish() {
     result_.events = static_cast<std::uint64_t>(pipeline_->progress().events_read.load());
     faults_.switch_off();
-    if (pipeline_->progress().parked != 0) return fail_with("documents are parked: " + pipeline_->progress().parked_sample().front());
+    if (pipeline_->progress().parked != 0)
+      return fail_with("documents are parked: " + pipeline_->progress().parked_sample().front());
     compare({.options = false, .indexes = false}, "before finalize");
     if (!target_.strict_parts_seen().empty()) fail_with("invariant I7: " + *target_.strict_parts_seen().begin());
     if (!result_.failure.empty()) return;
