@@ -198,8 +198,9 @@ Status Controller::do_finalize() {
     if (auto settled = settle_parked(); !settled) return settled;
   }
   auto changed = change_state(JobEvent::finalize, [this](JobRecord& record) {
-    record.finalization.emplace();
-    record.finalization->started_at = parts_.clock.wall_now();
+    StatusReport::Finalization finalization;
+    finalization.started_at = parts_.clock.wall_now();
+    record.finalization = finalization;
     record.failed_finalizing = false;
     record.converting = false;
   });

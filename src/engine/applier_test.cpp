@@ -289,10 +289,13 @@ TEST_F(ApplierTest, UnderACollationTheOrderDecides) {
 TEST_F(ApplierTest, UnderACollationARereadTakesWhatTheSourceTakesForTheKey) {
   create(R"({"collation": {"locale": "en", "strength": 2}})");
   on_source(R"({"_id": "A", "n": 2})");
+  on_source(R"({"_id": "b", "n": 5})");
   on_target(R"({"_id": "a", "n": 1})");
-  send(reread, R"("a")");
+  for (const std::string_view id : {R"("a")", R"("B")", R"("c")"}) send(reread, id);
   EXPECT_TRUE(apply());
   EXPECT_EQ(target(R"("a")"), text_of(R"({"_id": "A", "n": 2})"));
+  EXPECT_EQ(target(R"("b")"), text_of(R"({"_id": "b", "n": 5})"));
+  EXPECT_EQ(target(R"("c")"), "");
 }
 
 // ---- Failures ------------------------------------------------------------------------

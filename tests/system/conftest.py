@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,9 @@ from lab.servers import Pair, ReplicaSet, create_pair  # noqa: E402
 PARAMETERS = {"enableTestCommands": 1, "ttlMonitorSleepSecs": 1, "shutdownTimeoutMillisForSignaledShutdown": 100}
 
 both_modes = pytest.mark.parametrize("portable", [False, True], ids=["exact", "portable"])
+
+# Fault points hit plm alone by its name; a server that came back is found within half a second.
+CLIENT = {"appName": "plm-under-test", "heartbeatFrequencyMS": 500}
 
 # Small ranges and batches, one at a time: a copy of a few megabytes consists of many steps.
 SMALL_STEPS = {"cloneSegmentSize": "200KB", "cloneReadBatchSize": "100KB", "cloneNumReadWorkers": 1}
@@ -51,7 +55,7 @@ def portable() -> bool:
 @pytest.fixture
 def plm(pair: Pair, tmp_path: Path, portable: bool) -> Iterator[Plm]:
     """A plm for the shared servers, not running yet."""
-    daemon = Plm(pair.source.uri(), pair.target.uri(), tmp_path, portable=portable)
+    daemon = Plm(pair.source.uri(**CLIENT), pair.target.uri(**CLIENT), tmp_path, portable=portable)
     yield daemon
     daemon.stop()
 
@@ -79,6 +83,17 @@ def module_plm(servers: Pair, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def slow_command(server: ReplicaSet, command: str, milliseconds: int = 150) -> Iterator[None]:
     """Each of these commands takes this much longer: the middle of a copy becomes a place to stand on."""
     server.fail_point("failCommand", "alwaysOn", failCommands=[command], blockConnection=True, blockTimeMS=milliseconds)
+    try:
+        yield
+    finally:
+        server.fail_point("failCommand", "off")
+
+
+@contextmanager
+def failing(server: ReplicaSet, commands: list[str], times: int, **answer: Any) -> Iterator[None]:
+    """The next of these commands that plm sends get this answer."""
+    data = {"appName": CLIENT["appName"], "failCommands": commands, **answer}
+    server.fail_point("failCommand", {"times": times}, **data)
     try:
         yield
     finally:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest import SMALL_STEPS, both_modes, slow_command
+from conftest import CLIENT, SMALL_STEPS, failing, slow_command
 from lab.compare import differences
+from lab.daemon import Plm
 from lab.load import Writer, fill
 
 SIDES = ("source", "target")
@@ -52,7 +53,6 @@ def test_a_server_that_restarts_while_following(pair, plm, side):
     finished_equal(pair, plm)
 
 
-@both_modes
 @pytest.mark.parametrize("side", SIDES)
 def test_a_server_that_restarts_in_the_middle_of_the_copy(pair, plm, side):
     fill(pair.source.admin, "a", "b", 6000)
@@ -140,30 +140,29 @@ ERRORS = [
 ]
 
 
-@both_modes
 @pytest.mark.parametrize("side, commands, answer", ERRORS, ids=lambda value: str(value)[:60])
 def test_passing_errors_are_tried_again(pair, plm, side, commands, answer):
     client, server = pair.source.admin, getattr(pair, side)
     fill(client, "a", "b", 2000)
     client.a.b.create_index("n")
     plm.run()
-    server.fail_point("failCommand", {"times": 4}, failCommands=commands, **answer)
-    try:
-        with Writer(client, "a", "b", rate=200):
-            try:
-                plm.start(**SMALL_STEPS)
-            except Exception:  # a start that met the error is refused, not half done
-                assert plm.status()["state"] == "idle"
-                plm.start(**SMALL_STEPS)
+    plm.start(**SMALL_STEPS)
+    with Writer(client, "a", "b", rate=200):
+        with failing(server, commands, 4, **answer):
             plm.wait_synced()
-            server.fail_point("failCommand", {"times": 4}, failCommands=commands, **answer)
+        with failing(server, commands, 4, **answer):
             client.a.c.insert_one({"_id": 1})
             client.a.c.create_index("n")
-            read = plm.status()["eventsRead"]
-            plm.wait_for("events", lambda status: status["eventsRead"] > read + 50)
-    finally:
-        server.fail_point("failCommand", "off")
+            plm.wait_applied(pair.source.cluster_time())
     finished_equal(pair, plm)
+
+
+def test_errors_of_the_target_in_portable_mode(pair, tmp_path):
+    plm = Plm(pair.source.uri(**CLIENT), pair.target.uri(**CLIENT), tmp_path, portable=True)
+    try:
+        test_passing_errors_are_tried_again(pair, plm, *ERRORS[5])
+    finally:
+        plm.stop()
 
 
 def test_a_position_that_left_the_oplog_fails_with_advice(pair, plm):
@@ -172,31 +171,9 @@ def test_a_position_that_left_the_oplog_fails_with_advice(pair, plm):
     plm.run()
     plm.start()
     plm.wait_synced()
-    plm.pause()
-    pair.source.fail_point("failCommand", {"times": 3}, failCommands=["aggregate"], errorCode=286)  # ChangeStreamHistoryLost
-    try:
-        plm.resume()
-        deadline = time.monotonic() + 30
-        while plm.status()["state"] != "failed" and time.monotonic() < deadline:
-            time.sleep(0.05)
-    finally:
-        pair.source.fail_point("failCommand", "off")
-    status = plm.status()
-    assert status["state"] == "failed"
-    assert "oplog" in status["error"] and "resume" in status["error"]
-
-
-def test_a_target_that_writes_nothing_is_reported_as_stuck(pair, plm):
-    """/status never looks healthy when nothing moves though there is work."""
-    pair.source.admin.a.b.insert_one({"_id": 1})
-    plm.run()
-    plm.start()
-    plm.wait_synced()
-    with slow_command(pair.target, "applyOps", 60000):
-        pair.source.admin.a.b.update_one({"_id": 1}, {"$set": {"x": 1}})
-        status = plm.wait_for("warning", lambda s: s["warnings"], 50)
-        assert any("30" in line or "stuck" in line or "nothing" in line for line in status["warnings"]), status["warnings"]
-        assert status["lagTimeSeconds"] >= 5
+    with failing(pair.source, ["aggregate", "getMore"], 3, errorCode=286):  # ChangeStreamHistoryLost
+        status = plm.wait_state("failed", 30)
+    assert "oplog" in status["error"] and ("reset" in status["error"] or "resume" in status["error"])
 
 
 def test_the_lag_grows_while_the_target_is_away(pair, plm):
