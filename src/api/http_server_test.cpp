@@ -273,6 +273,7 @@ TEST_F(HttpServerTest, FreesTheConnectionsThatIdlersHold) {
   options_.max_connections = 4;
   start();
   std::vector<std::unique_ptr<Socket>> idlers;
+  idlers.reserve(16);
   for (int i = 0; i < 16; ++i) idlers.push_back(std::make_unique<Socket>(server_->port()));
   const auto begin = SteadyClock::now();
   Answer answer;
@@ -306,6 +307,7 @@ TEST_F(HttpServerTest, ShowsTheStatusWhileACommandTakesItsTime) {
 TEST_F(HttpServerTest, AnswersManyAtOnce) {
   start();
   std::vector<std::jthread> callers;
+  callers.reserve(8);
   for (int i = 0; i < 8; ++i) {
     callers.emplace_back([this] {
       for (int n = 0; n < 25; ++n) EXPECT_EQ(call(url("/status"), "GET").status, 200);

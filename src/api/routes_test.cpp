@@ -206,6 +206,7 @@ TEST_F(RoutesTest, BoundTheCommandsUnderWay) {
   Routes routes(job_, defaults_, "1");
   {
     std::vector<std::jthread> callers;
+    callers.reserve(kLimit);
     for (int i = 0; i < kLimit; ++i) {
       callers.emplace_back([&] { EXPECT_EQ(routes.handle(post("/pause")).status, 200); });
     }

@@ -139,7 +139,7 @@ Result<std::string> start_body(const CLI::App& app, const Flags& flags) {
       body[std::string(field.json_name)] = text;
     }
   }
-  const std::string text = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string text = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   // The daemon will read it with the same function.
   if (const auto options = parse_start_body(text, {}); !options) return fail(options.error());
   return text;

@@ -57,7 +57,7 @@ Result<log::Level> parse_level(std::string_view text) {
 }
 
 Result<std::string> parse_listen(std::string_view text) {
-  const std::string address = text == "localhost" ? "127.0.0.1" : std::string(text);
+  std::string address = text == "localhost" ? "127.0.0.1" : std::string(text);
   in6_addr ignored{};
   if (inet_pton(AF_INET, address.c_str(), &ignored) == 1 || inet_pton(AF_INET6, address.c_str(), &ignored) == 1) {
     return address;
@@ -132,9 +132,9 @@ class Reader {
 
 // One line; whoever keeps a secret in a file ends it with a newline.
 Result<std::string> read_uri_file(std::string_view path) {
-  const auto whole = read_text_file(std::string(path));
+  auto whole = read_text_file(std::string(path));
   if (!whole) return whole;
-  const std::string text = trimmed(*whole);
+  std::string text = trimmed(*whole);
   if (text.empty()) return refuse("{} is empty", path);
   if (text.find('\n') != std::string::npos) return refuse("{} holds more than one line", path);
   return text;

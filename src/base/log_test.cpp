@@ -94,6 +94,7 @@ TEST(Log, KeepsLinesOfSeveralThreadsApart) {
   constexpr int kLines = 500;
   const auto lines = lines_of(Level::info, Format::json, [] {
     std::vector<std::jthread> threads;
+    threads.reserve(kThreads);
     for (int thread = 0; thread < kThreads; ++thread) {
       threads.emplace_back([thread] {
         for (int line = 0; line < kLines; ++line) info("line", {{"thread", thread}, {"line", line}});

@@ -61,6 +61,7 @@ Status Applier::apply(std::span<Operation> batch) {
   reread_what_is_parked(batch);
   CoalescedBatch work = coalesce(batch);
   std::vector<Reread> first;
+  first.reserve(work.rereads.size());
   for (const Operation* operation : work.rereads) first.push_back({operation, {}});
   if (auto status = reread(std::move(first)); !status) return status;
   std::vector<Reread> again;

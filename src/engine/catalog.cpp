@@ -33,13 +33,6 @@ Collection* Catalog::find(const Uuid& uuid) {
   return found == collections_.end() ? nullptr : &found->second;
 }
 
-Collection* Catalog::find(const Namespace& ns) {
-  for (auto& [uuid, collection] : collections_) {
-    if (collection.spec.ns == ns) return &collection;
-  }
-  return nullptr;
-}
-
 Collection& Catalog::add(Collection collection) {
   const Uuid uuid = collection.uuid();
   CHECK(!uuid.is_nil() && !collections_.contains(uuid));

@@ -99,7 +99,6 @@ class Catalog {
   };
 
   [[nodiscard]] Collection* find(const Uuid& uuid);
-  [[nodiscard]] Collection* find(const Namespace& ns);
   Collection& add(Collection collection);
   void remove(const Uuid& uuid);
 

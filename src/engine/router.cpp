@@ -256,8 +256,11 @@ void Router::finish_batch() {
   // Events of one transaction share a cluster time; it may go on in the next reply (M2).
   const bool may_go_on =
       !batch_->events.empty() && batch_->events.back().in_transaction && batch_->events.back().time == batch_->end.time;
-  time_ = std::max(time_, batch_->end.time);
-  sender_.pass(batch_->end, may_go_on ? time_.previous() : time_);
+  // A stream that was just opened at a time may name an end before that time.
+  if (batch_->end.time >= time_) {
+    time_ = batch_->end.time;
+    sender_.pass(batch_->end, may_go_on ? time_.previous() : time_);
+  }
   sender_.end_batch(batch_->size_bytes);
   since_checkpoint_ = 0;
   batch_.reset();
