@@ -17,7 +17,7 @@ constexpr std::size_t kRereadDocuments = 200;
 // Failures that say nothing about the document: the whole batch is tried again,
 // or the job cannot go on.
 bool concerns_more_than_the_document(const Error& error) {
-  return retryable(error) || error.server_code == server_code::unauthorized ||
+  return retryable(error) || error.code == ErrorCode::not_found || error.server_code == server_code::unauthorized ||
          error.server_code == server_code::namespace_not_found ||
          error.server_code == server_code::collection_uuid_mismatch;
 }
@@ -256,7 +256,7 @@ Status Applier::release_if_parked(const Operation& operation) {
 Error Applier::fatal_or(const Error& error, const Operation& operation) const {
   if (retryable(error)) return error;
   const std::string ns = operation.collection->twin.ns.text();
-  if (error.server_code == server_code::namespace_not_found ||
+  if (error.code == ErrorCode::not_found || error.server_code == server_code::namespace_not_found ||
       error.server_code == server_code::collection_uuid_mismatch) {
     return error.within("somebody else removed or replaced " + ns + " on the target");
   }

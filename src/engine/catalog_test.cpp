@@ -63,14 +63,12 @@ TEST(Collection, IsConfirmedWhenEveryRangeIsCopied) {
   EXPECT_TRUE(planned.confirmed());
 }
 
-TEST(Catalog, FindsByIdentityAndByName) {
+TEST(Catalog, FindsByIdentity) {
   Catalog catalog;
   catalog.add(collection(1, {"db", "a"}));
   catalog.add(collection(2, {"db", "b"}));
   EXPECT_EQ(catalog.find(uuid_of(2))->spec.ns.collection, "b");
-  EXPECT_EQ(catalog.find(Namespace{"db", "a"})->uuid(), uuid_of(1));
   EXPECT_EQ(catalog.find(uuid_of(3)), nullptr);
-  EXPECT_EQ(catalog.find(Namespace{"db", "c"}), nullptr);
 }
 
 TEST(Catalog, RemembersWhatChangedUntilItIsTaken) {

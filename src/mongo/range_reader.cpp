@@ -63,14 +63,14 @@ Result<std::unique_ptr<RangeReader>> CursorRangeReader::open(Pool& pool, const S
   if (!reply) return fail(reply.error());
   const bson::Document last = leaves_out_max_key(bounds, options) ? find_max_key_command(read) : bson::Document();
   return std::unique_ptr<RangeReader>(
-      new CursorRangeReader(std::move(*connection), std::move(*reply), options.batch_documents, last, read.database));
+      new CursorRangeReader(std::move(*connection), std::move(*reply), options, last, read.database));
 }
 
-CursorRangeReader::CursorRangeReader(Connection connection, Reply first, std::int32_t fixed_batch_documents,
+CursorRangeReader::CursorRangeReader(Connection connection, Reply first, const Source::RangeOptions& options,
                                      bson::Document last_command, std::string database)
     : connection_(std::move(connection)),
       first_(std::move(first)),
-      fixed_batch_documents_(fixed_batch_documents),
+      options_(options),
       last_command_(std::move(last_command)),
       database_(std::move(database)) {
   const bson::View cursor = first_["cursor"].as_document();
@@ -135,10 +135,11 @@ DocumentBatch CursorRangeReader::batch_from(Reply reply, const char* field) {
 }
 
 std::int32_t CursorRangeReader::next_batch_documents() const {
-  if (fixed_batch_documents_ > 0) return fixed_batch_documents_;
+  if (options_.batch_documents > 0) return options_.batch_documents;
   if (documents_ == 0) return kFirstBatchDocuments;
   const std::int64_t mean = std::max<std::int64_t>(1, size_bytes_ / documents_);
-  return static_cast<std::int32_t>(std::clamp<std::int64_t>(kAimedBatchBytes / mean, 1, kMaxBatchDocuments));
+  const std::int64_t aimed = options_.batch_bytes > 0 ? options_.batch_bytes : kAimedBatchBytes;
+  return static_cast<std::int32_t>(std::clamp<std::int64_t>(aimed / mean, 1, kMaxBatchDocuments));
 }
 
 }  // namespace plm::mongo

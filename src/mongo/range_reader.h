@@ -27,8 +27,8 @@ class CursorRangeReader final : public RangeReader {
   Result<DocumentBatch> next() override;
 
  private:
-  CursorRangeReader(Connection connection, Reply first, std::int32_t fixed_batch_documents, bson::Document last_command,
-                    std::string database);
+  CursorRangeReader(Connection connection, Reply first, const Source::RangeOptions& options,
+                    bson::Document last_command, std::string database);
   Result<DocumentBatch> read_last();
   DocumentBatch batch_from(Reply reply, const char* field);
   [[nodiscard]] std::int32_t next_batch_documents() const;
@@ -36,7 +36,7 @@ class CursorRangeReader final : public RangeReader {
   Connection connection_;
   Reply first_;
   bool first_taken_ = false;
-  std::int32_t fixed_batch_documents_ = 0;
+  Source::RangeOptions options_;
   bson::Document last_command_;  // to run behind the cursor's end; empty: none
   std::string database_;
   std::int64_t cursor_id_ = 0;

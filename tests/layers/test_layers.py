@@ -55,11 +55,17 @@ def parse_layers(text: str) -> dict[str, Layer]:
     return {row[0]: Layer(layers(row[1], row), layers(row[2], row)) for row in rows}
 
 
+def is_test(path: str) -> bool:
+    """Unit tests are NAME_test.cpp, what they share is test_NAME.h."""
+    name = path.split("/")[-1]
+    return name.endswith("_test.cpp") or name.startswith("test_")
+
+
 def violations(path: str, text: str, layers: dict[str, Layer]) -> list[str]:
     """What a file (named relative to src) includes and must not; one line each."""
     layer = path.split("/")[0]
     allowed = {layer} | layers[layer].may_include
-    if path.endswith("_test.cpp"):
+    if is_test(path):
         allowed |= layers[layer].tests_also
     found = []
     for number, line in enumerate(text.splitlines(), 1):
