@@ -1,6 +1,5 @@
 #include "api/metrics.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -14,8 +13,6 @@
 
 namespace plm {
 namespace {
-
-using testing::HasSubstr;
 
 StatusReport running_report() {
   StatusReport report;
