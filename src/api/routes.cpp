@@ -38,11 +38,12 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-// application/json, with or without parameters such as a charset.
-bool is_json(std::string_view content_type) {
+// JSON, said or not: `curl -d` calls every body a form. Web pages, which can send
+// forms, too, are kept out by their Origin.
+bool may_be_json(std::string_view content_type) {
   std::string type = lower(content_type.substr(0, content_type.find(';')));
   type.erase(type.find_last_not_of(" \t") + 1);
-  return type == "application/json";
+  return type.empty() || type == "application/json" || type == "application/x-www-form-urlencoded";
 }
 
 bool is_ip_address(const std::string& text) {
@@ -148,7 +149,7 @@ HttpResponse Routes::run_command(const Route& route, const HttpRequest& request)
   if (is_foreign_origin(request.origin, request.host)) {
     return refuse(403, "foreign_origin", "a page of another site must not give commands");
   }
-  if (!request.body.empty() && !is_json(request.content_type)) {
+  if (!request.body.empty() && !may_be_json(request.content_type)) {
     return refuse(415, "unsupported_media_type", "a body needs the header Content-Type: application/json");
   }
   struct UnderWay {
