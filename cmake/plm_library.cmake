@@ -28,7 +28,7 @@ function(plm_library name)
   if(ARG_TESTS)
     add_executable(plm_${name}_test ${ARG_TESTS})
     target_link_libraries(plm_${name}_test PRIVATE plm_${name} ${ARG_TEST_DEPENDS} plm_flags GTest::gmock GTest::gtest_main)
-    # At -O2 g++ 12 takes comparisons of std::string with literals for overflows; and tests compile faster so.
+    # Tests compile faster so.
     target_compile_options(plm_${name}_test PRIVATE -O1)
     # Most of a test's compile time is these headers. Not for the libraries: clang-tidy reads
     # their compile commands and cannot read g++'s precompiled headers.

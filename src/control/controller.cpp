@@ -503,7 +503,7 @@ void Controller::detect_stall(const RouterView& view, SteadyTime now) {
                             static_cast<std::uint64_t>(view.indexes_built);
   const ClusterTime newest = std::max(source_time_.get(), progress.source_time.get());
   const bool has_work =
-      newest.seconds > view.replicated.seconds + 20 || (!view.clone_completed && view.building.empty());
+      newest.seconds > view.replicated.seconds + 2 || (!view.clone_completed && view.building.empty());
   const bool works = record_.state == JobState::running || (record_.state == JobState::finalizing && !finalizer_);
   if (sum != movement_.sum || !has_work || !works) {
     movement_ = {sum, now};

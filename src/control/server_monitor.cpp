@@ -1,5 +1,7 @@
 #include "control/server_monitor.h"
 
+#include <utility>
+
 #include "base/log.h"
 #include "base/signal.h"
 
@@ -8,6 +10,7 @@ namespace plm {
 namespace {
 
 constexpr Millis kInterval{1000};
+constexpr Millis kPatience{5000};
 
 }  // namespace
 
@@ -20,22 +23,32 @@ ServerMonitor::ServerMonitor(std::string name, std::string redacted_uri, Clock& 
 
 ServerReport ServerMonitor::report() const {
   const std::lock_guard lock(mutex_);
-  return report_;
+  ServerReport out = report_;
+  if (out.reachable && asked_at_ && clock_.wall_now() - *asked_at_ > kPatience) {
+    out.reachable = false;
+    out.unreachable_since = *asked_at_;
+  }
+  return out;
 }
 
 void ServerMonitor::run(const std::stop_token& stop) {
   Signal nobody;
   while (!stop.stop_requested()) {
+    {
+      const std::lock_guard lock(mutex_);
+      asked_at_ = clock_.wall_now();
+    }
     auto version = probe_();
     {
       const std::lock_guard lock(mutex_);
+      const WallTime asked_at = *std::exchange(asked_at_, std::nullopt);
       if (version) {
         if (!report_.reachable) log::info("server is reachable again", {{"server", name_}});
         report_.reachable = true;
         report_.version = *version;
       } else if (report_.reachable) {
         report_.reachable = false;
-        report_.unreachable_since = clock_.wall_now();
+        report_.unreachable_since = asked_at;
         log::warn("server is unreachable", {{"server", name_}, {"reason", version.error().message}});
       }
     }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -25,6 +26,8 @@ class ServerMonitor {
   ServerMonitor(ServerMonitor&&) = delete;
   ServerMonitor& operator=(ServerMonitor&&) = delete;
 
+  // A server that has not answered for five seconds is unreachable, though the
+  // call that asks it may wait much longer.
   [[nodiscard]] ServerReport report() const;
 
  private:
@@ -35,7 +38,8 @@ class ServerMonitor {
   Probe probe_;
   mutable std::mutex mutex_;
   ServerReport report_;
-  std::jthread thread_;  // last: it uses all of the above
+  std::optional<WallTime> asked_at_;  // and not yet answered
+  std::jthread thread_;               // last: it uses all of the above
 };
 
 }  // namespace plm
