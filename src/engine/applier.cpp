@@ -61,10 +61,13 @@ Status Applier::apply(std::span<Operation> batch) {
   reread_what_is_parked(batch);
   CoalescedBatch work = coalesce(batch);
   std::vector<Reread> first;
-  first.reserve(work.rereads.size());
-  for (const Operation* operation : work.rereads) first.push_back({operation, {}});
-  if (auto status = reread(std::move(first)); !status) return status;
   std::vector<Reread> again;
+  // Where operations of a key are not superseded, older ones are still to come:
+  // there the source's present state goes last.
+  for (const Operation* operation : work.rereads) {
+    (operation->collection->strictly_ordered ? again : first).push_back({operation, {}});
+  }
+  if (auto status = reread(std::move(first)); !status) return status;
   if (auto status = insert(std::move(work.inserts), again); !status) return status;
   if (auto status = apply_in_order(work.ordered, again); !status) return status;
   return reread(std::move(again));

@@ -40,7 +40,7 @@ struct CoalescedBatch {
 // An absolute operation makes all earlier ones of its key superfluous. What
 // remains of one key keeps its order: an insert or a reread can only come first.
 // Of strictly ordered collections everything remains, in `ordered`, apart from
-// rereads.
+// rereads, which there have to come last.
 [[nodiscard]] CoalescedBatch coalesce(std::span<const Operation> operations);
 
 }  // namespace plm

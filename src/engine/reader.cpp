@@ -10,11 +10,11 @@ Result<Step> Reader::step() {
   if (!queue_->has_room() || !backoff_.ready(clock_.steady_now())) return Step::waiting;
   if (!stream_) {
     auto opened = source_.open_stream(position_, options_);
-    if (!opened) return after(std::move(opened.error()));
+    if (!opened) return after(opened.error());
     stream_ = *std::move(opened);
   }
   auto reply = stream_->next();
-  if (!reply) return after(std::move(reply.error()));
+  if (!reply) return after(reply.error());
   backoff_.succeeded();
   auto batch = decode(*reply);
   if (!batch) return fail(std::move(batch.error()));
@@ -25,7 +25,7 @@ Result<Step> Reader::step() {
   return Step::worked;
 }
 
-Result<Step> Reader::after(Error error) {
+Result<Step> Reader::after(const Error& error) {
   stream_.reset();
   if (error.server_code == server_code::change_stream_history_lost) {
     return fail(error.within("the position " + position_.time.text() +

@@ -28,7 +28,7 @@ class Reader final : public Role {
   Result<Step> step() override;
 
  private:
-  Result<Step> after(Error error);
+  Result<Step> after(const Error& error);
 
   Source& source_;
   Clock& clock_;

@@ -311,8 +311,10 @@ Result<bool> Router::route() {
       if (!change.warning.empty()) warn(change.warning);
       if (change.kind != SchemaChange::Kind::none) {
         checkpoint();
-        pending_.emplace().change = std::move(change);
-        pending_->time = event.time;
+        PendingChange pending;
+        pending.change = std::move(change);
+        pending.time = event.time;
+        pending_ = std::move(pending);
         continue;
       }
     }

@@ -69,7 +69,7 @@ Status send(Pool& pool, const Twin& twin, std::span<const IndexSpec> indexes) {
 }
 
 Status build(const BuildContext& context, const Twin& twin, std::span<const IndexSpec> indexes) {
-  const Status sent = send(context.pool, twin, indexes);
+  Status sent = send(context.pool, twin, indexes);
   if (sent || sent.error().code != ErrorCode::network) return sent;
   const auto fate = wait_for_build(context.catalog, twin, indexes);
   if (!fate) return fail(fate.error());

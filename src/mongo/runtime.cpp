@@ -10,7 +10,9 @@
 namespace plm {
 
 void tune_allocator() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): called before any thread is made
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): called before any thread is made
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
 }
 
