@@ -88,7 +88,8 @@ class Builder {
   }
   Builder& append_date(std::string_view key, std::chrono::system_clock::time_point time) {
     begin(BSON_TYPE_DATE_TIME, key);
-    return fixed(static_cast<std::int64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count()));
+    return fixed(static_cast<std::int64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count()));
   }
   Builder& append_binary(std::string_view key, std::uint8_t subtype, std::span<const std::uint8_t> data);
   Builder& append_null(std::string_view key) {

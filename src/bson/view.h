@@ -34,7 +34,8 @@ class Value {
   [[nodiscard]] bool is_array() const { return type_ == BSON_TYPE_ARRAY; }
   [[nodiscard]] bool is_string() const { return type_ == BSON_TYPE_UTF8; }
   [[nodiscard]] bool is_number() const {
-    return type_ == BSON_TYPE_INT32 || type_ == BSON_TYPE_INT64 || type_ == BSON_TYPE_DOUBLE || type_ == BSON_TYPE_DECIMAL128;
+    return type_ == BSON_TYPE_INT32 || type_ == BSON_TYPE_INT64 || type_ == BSON_TYPE_DOUBLE ||
+           type_ == BSON_TYPE_DECIMAL128;
   }
 
   // Unchecked reads: type() must be the matching one.
@@ -54,8 +55,10 @@ class Value {
 
   // Checked, converting reads; the default when the type does not fit.
   [[nodiscard]] std::int64_t as_int64(std::int64_t otherwise = 0) const;  // any number (cut to its whole part), bool
-  [[nodiscard]] bool as_bool(bool otherwise = false) const;              // bool, any number: not zero, as in the server
-  [[nodiscard]] std::string_view as_string(std::string_view otherwise = {}) const { return is_string() ? string() : otherwise; }
+  [[nodiscard]] bool as_bool(bool otherwise = false) const;  // bool, any number: not zero, as in the server
+  [[nodiscard]] std::string_view as_string(std::string_view otherwise = {}) const {
+    return is_string() ? string() : otherwise;
+  }
   [[nodiscard]] View as_document() const;  // an empty document when it is neither document nor array
 
   template <typename T>
