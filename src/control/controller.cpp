@@ -133,8 +133,6 @@ Status Controller::do_start(const JobOptions& options) {
   if (auto is_free = check_target_is_free(parts_.target, *filter, options.replace_target); !is_free) return is_free;
   if (auto cleared = parts_.store.clear(); !cleared)
     return fail(cleared.error().within("clearing the state of the job before"));
-  JobRecord record;
-  record.options = options;
   {
     const std::lock_guard lock(mutex_);
     record_ = JobRecord{record_.state, options, {}, false, false, std::nullopt, {}};
