@@ -13,6 +13,7 @@
 #include "api/start_fields.h"
 #include "app/config.h"
 #include "app/http_client.h"
+#include "app/refuse.h"
 #include "app/status_text.h"
 
 namespace plm {
@@ -41,11 +42,6 @@ constexpr std::array<Command, 7> kCommands = {{
 // Pause waits for what is under way at the servers, start looks at every collection.
 constexpr std::chrono::seconds kStatusLimit{10};
 constexpr std::chrono::seconds kCommandLimit{600};
-
-template <typename... Args>
-auto refuse(fmt::format_string<Args...> format, Args&&... args) {
-  return fail(ErrorCode::invalid_argument, fmt::format(format, std::forward<Args>(args)...));
-}
 
 const Command* find_command(std::string_view word) {
   const auto* const found = std::ranges::find(kCommands, word, &Command::name);

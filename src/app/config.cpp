@@ -8,6 +8,7 @@
 
 #include "api/sizes.h"
 #include "api/start_fields.h"
+#include "app/refuse.h"
 #include "app/text_file.h"
 #include "app/toml_file.h"
 #include "model/filter.h"
@@ -16,11 +17,6 @@
 namespace plm {
 
 namespace {
-
-template <typename... Args>
-auto refuse(fmt::format_string<Args...> format, Args&&... args) {
-  return fail(ErrorCode::invalid_argument, fmt::format(format, std::forward<Args>(args)...));
-}
 
 std::string trimmed(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n";
@@ -80,9 +76,9 @@ Result<std::optional<ApplyMode>> parse_apply_mode(std::string_view text) {
 }
 
 // One setting after the other; the first error stays.
-class Reader {
+class OptionReader {
  public:
-  explicit Reader(const Settings& settings) : settings_(settings) {}
+  explicit OptionReader(const Settings& settings) : settings_(settings) {}
 
   // Leaves `out` alone when the option is not set.
   template <typename T, typename Parse>
@@ -144,7 +140,7 @@ Result<std::string> checked_uri(std::string_view text) {
   return parse_uri(std::string(text)).map([](const ParsedUri& uri) { return uri.text; });
 }
 
-void read_uri(Reader& reader, const std::string& side, std::string& out) {
+void read_uri(OptionReader& reader, const std::string& side, std::string& out) {
   const std::string in_file = side + "-uri-file";
   const Setting* uri = reader.find(side);
   const Setting* file = reader.find(in_file);
@@ -157,7 +153,7 @@ void read_uri(Reader& reader, const std::string& side, std::string& out) {
   reader.read(in_file, out, [](std::string_view path) { return read_uri_file(path).and_then(checked_uri); });
 }
 
-void read_tuning(Reader& reader, Tuning& tuning) {
+void read_tuning(OptionReader& reader, Tuning& tuning) {
   for (const TuningField& field : tuning_fields()) {
     reader.read(field.flag_name, tuning, [&](std::string_view text) -> Result<Tuning> {
       const auto number = field.is_size() ? parse_size(text) : parse_number<std::int64_t>(text);
@@ -189,7 +185,7 @@ std::vector<std::string> split_list(std::string_view text) {
 
 Result<DaemonConfig> make_config(const Settings& settings) {
   DaemonConfig config;
-  Reader reader(settings);
+  OptionReader reader(settings);
   const auto parse_format = [](std::string_view text) {
     return parse_flag(text).map([](bool json) { return json ? log::Format::json : log::Format::text; });
   };

@@ -53,6 +53,7 @@ using Status = Result<void>;
 // Server codes that the engine acts upon by name.
 namespace server_code {
 inline constexpr int unauthorized = 13;
+inline constexpr int failed_to_parse = 9;
 inline constexpr int no_such_key = 8;  // per-operation "document not found" of applyOps
 inline constexpr int namespace_not_found = 26;
 inline constexpr int index_not_found = 27;

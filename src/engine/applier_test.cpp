@@ -9,7 +9,6 @@
 namespace plm {
 namespace {
 
-const Namespace kNs{"db", "c"};
 using enum OperationKind;
 
 // The source holds collection c, the target its twin.

@@ -9,8 +9,6 @@
 namespace plm {
 namespace {
 
-const Namespace kNs{"db", "c"};
-
 class CopierTest : public testing::Test {
  protected:
   void create_source(int documents, std::string_view options = "{}") {

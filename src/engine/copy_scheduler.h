@@ -27,7 +27,10 @@ class CopyScheduler {
     std::size_t keep_bytes = 0;  // of all ranges together
   };
   CopyScheduler(Catalog& catalog, JobQueue<CopierJob>& jobs, const Settings& settings)
-      : catalog_(catalog), jobs_(jobs), settings_(settings), keep_budget_{settings.keep_bytes, 0} {}
+      : catalog_(catalog),
+        jobs_(jobs),
+        settings_(settings),
+        keep_budget_(std::make_shared<KeepBudget>(KeepBudget{settings.keep_bytes, 0})) {}
 
   // The collection waits for its twin, its plan, or the copy of pending ranges.
   void add(const Collection& collection);
@@ -73,7 +76,7 @@ class CopyScheduler {
   Catalog& catalog_;
   JobQueue<CopierJob>& jobs_;
   Settings settings_;
-  KeepBudget keep_budget_;
+  std::shared_ptr<KeepBudget> keep_budget_;  // shared: a range, with its keep, may outlive the scheduler
   std::deque<Uuid> to_prepare_;
   std::deque<RangeId> stopped_;
   std::priority_queue<Candidate> pending_;

@@ -10,7 +10,6 @@
 namespace plm {
 namespace {
 
-const Namespace kNs{"db", "c"};
 constexpr std::string_view kUnique = R"({"v": 2, "key": {"u": 1}, "name": "u_1", "unique": true})";
 constexpr std::string_view kTtl = R"({"v": 2, "key": {"t": 1}, "name": "t_1", "expireAfterSeconds": 60})";
 constexpr std::string_view kHidden = R"({"v": 2, "key": {"h": 1}, "name": "h_1", "hidden": true})";

@@ -9,8 +9,6 @@
 namespace plm {
 namespace {
 
-const Namespace kNs{"db", "c"};
-
 class IndexBuilderTest : public testing::Test {
  protected:
   void SetUp() override {

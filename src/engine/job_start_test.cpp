@@ -9,8 +9,6 @@
 namespace plm {
 namespace {
 
-const Namespace kNs{"db", "c"};
-
 class JobStartTest : public testing::Test {
  protected:
   void SetUp() override { source_uuid_ = seams_.source_set.create(kNs, {}).value(); }

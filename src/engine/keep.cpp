@@ -13,16 +13,16 @@ std::size_t bytes_of_key(const Operation& operation) { return operation.id.paylo
 bool Keep::add(const Operation& operation) {
   if (!reduced_) {
     Operation copy = detached(operation);
-    if (budget_.has_room(copy.size_bytes)) {
+    if (budget_->has_room(copy.size_bytes)) {
       used_bytes_ += copy.size_bytes;
-      budget_.used_bytes += copy.size_bytes;
+      budget_->used_bytes += copy.size_bytes;
       operations_.push_back(std::move(copy));
       return true;
     }
     reduce();
   }
   // A key that is there already needs no room.
-  if (!budget_.has_room(bytes_of_key(operation)) &&
+  if (!budget_->has_room(bytes_of_key(operation)) &&
       !keys_.contains({bson::OwnedValue(operation.id), operation.key_hash})) {
     return false;
   }
@@ -34,13 +34,13 @@ void Keep::add_key(const Operation& operation) {
   if (keys_.insert({bson::OwnedValue(operation.id), operation.key_hash}).second) {
     const std::size_t bytes = bytes_of_key(operation);
     used_bytes_ += bytes;
-    budget_.used_bytes += bytes;
+    budget_->used_bytes += bytes;
   }
 }
 
 void Keep::reduce() {
   const std::vector<Operation> operations = std::exchange(operations_, {});
-  budget_.used_bytes -= used_bytes_;
+  budget_->used_bytes -= used_bytes_;
   used_bytes_ = 0;
   reduced_ = true;
   for (const Operation& operation : operations) add_key(operation);
@@ -59,7 +59,7 @@ std::vector<Operation> Keep::release(const std::shared_ptr<const CollectionRef>&
 void Keep::clear() {
   operations_.clear();
   keys_.clear();
-  budget_.used_bytes -= used_bytes_;
+  budget_->used_bytes -= used_bytes_;
   used_bytes_ = 0;
   reduced_ = false;
 }

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "bson/order.h"
@@ -22,7 +24,7 @@ struct KeepBudget {
 
 class Keep {
  public:
-  explicit Keep(KeepBudget& budget) : budget_(budget) {}
+  explicit Keep(std::shared_ptr<KeepBudget> budget) : budget_(std::move(budget)) {}
   ~Keep() { clear(); }
   Keep(const Keep&) = delete;
   Keep& operator=(const Keep&) = delete;
@@ -59,7 +61,7 @@ class Keep {
   void add_key(const Operation& operation);
   void clear();
 
-  KeepBudget& budget_;
+  std::shared_ptr<KeepBudget> budget_;
   std::vector<Operation> operations_;
   std::unordered_set<Key, KeyHash, KeyEqual> keys_;
   std::size_t used_bytes_ = 0;

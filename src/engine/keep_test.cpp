@@ -28,7 +28,7 @@ class KeepTest : public testing::Test {
 };
 
 TEST_F(KeepTest, GivesBackWhatItKeptInOrder) {
-  KeepBudget budget{1'000'000, 0};
+  const auto budget = std::make_shared<KeepBudget>(KeepBudget{1'000'000, 0});
   Keep keep(budget);
   for (const std::string_view id : {"3", "1", "2"}) ASSERT_TRUE(keep.add(insert(id)));
   ASSERT_TRUE(keep.add(operation(OperationKind::update, collection_, "1", R"({"u": {"a": 2}})")));
@@ -37,12 +37,12 @@ TEST_F(KeepTest, GivesBackWhatItKeptInOrder) {
   EXPECT_EQ(out[0].body.json(), insert("3").body.json());
   EXPECT_EQ(out[3].kind, OperationKind::update);
   EXPECT_EQ(out[3].body["$v"].as_int64(), 2);
-  EXPECT_EQ(budget.used_bytes, 0U);
+  EXPECT_EQ(budget->used_bytes, 0U);
   EXPECT_TRUE(keep.release(collection_, kNow).empty());
 }
 
 TEST_F(KeepTest, OwnsItsBytes) {
-  KeepBudget budget{1'000'000, 0};
+  const auto budget = std::make_shared<KeepBudget>(KeepBudget{1'000'000, 0});
   Keep keep(budget);
   const Operation kept = insert("1");
   const std::weak_ptr<const bson::Document> reply = kept.bytes;
@@ -56,12 +56,12 @@ TEST_F(KeepTest, OwnsItsBytes) {
 // One collection's long copy must not stop the stream for everybody: what does
 // not fit is remembered by key and read again.
 TEST_F(KeepTest, WhatOverflowsBecomesTheSetOfItsKeys) {
-  KeepBudget budget{2 * one() + 10, 0};
+  const auto budget = std::make_shared<KeepBudget>(KeepBudget{2 * one() + 10, 0});
   Keep keep(budget);
   for (const std::string_view id : {"1", "2", "1"}) ASSERT_TRUE(keep.add(insert(id)));
   EXPECT_TRUE(keep.reduced());
-  EXPECT_LT(budget.used_bytes, 2 * one());
-  EXPECT_EQ(keep.used_bytes(), budget.used_bytes);
+  EXPECT_LT(budget->used_bytes, 2 * one());
+  EXPECT_EQ(keep.used_bytes(), budget->used_bytes);
   auto out = keep.release(collection_, kNow);
   std::ranges::sort(out, {}, [](const Operation& operation) { return bson::to_json(operation.id); });
   EXPECT_EQ(ids(out), (std::vector<std::string>{"1", "2"}));
@@ -70,12 +70,12 @@ TEST_F(KeepTest, WhatOverflowsBecomesTheSetOfItsKeys) {
     EXPECT_EQ(operation.time, kNow) << "an older read could miss the event that is forgotten";
     EXPECT_EQ(operation.key_hash, bson::hash(operation.id));
   }
-  EXPECT_EQ(budget.used_bytes, 0U);
+  EXPECT_EQ(budget->used_bytes, 0U);
   EXPECT_FALSE(keep.reduced());
 }
 
 TEST_F(KeepTest, FoldsEqualKeysOfDifferentTypes) {
-  KeepBudget budget{1'000'000, 0};
+  const auto budget = std::make_shared<KeepBudget>(KeepBudget{1'000'000, 0});
   Keep keep(budget);
   keep.reduce();
   for (const std::string_view id : {"1", "1.0", R"({"$numberLong": "1"})", R"({"$numberDecimal": "1.0"})", R"("1")"}) {
@@ -85,29 +85,29 @@ TEST_F(KeepTest, FoldsEqualKeysOfDifferentTypes) {
 }
 
 TEST_F(KeepTest, RefusesWhenNotEvenTheKeysFit) {
-  KeepBudget budget{one(), 0};
+  const auto budget = std::make_shared<KeepBudget>(KeepBudget{one(), 0});
   Keep keep(budget);
   int taken = 0;
   while (taken < 100 && keep.add(insert(std::to_string(taken)))) ++taken;
   EXPECT_GT(taken, 0);
   EXPECT_LT(taken, 100);
-  EXPECT_LE(budget.used_bytes, budget.limit_bytes);
+  EXPECT_LE(budget->used_bytes, budget->limit_bytes);
   EXPECT_EQ(keep.release(collection_, kNow).size(), static_cast<std::size_t>(taken)) << "nothing taken was lost";
 }
 
 // A key that is there needs no room: refusing it would copy the range again for nothing.
 TEST_F(KeepTest, TakesAKeyThatItHasWhenThereIsNoRoom) {
-  KeepBudget budget{one(), 0};
+  const auto budget = std::make_shared<KeepBudget>(KeepBudget{one(), 0});
   Keep keep(budget);
   ASSERT_TRUE(keep.add(insert("1")));
   keep.reduce();
-  budget.limit_bytes = budget.used_bytes;
+  budget->limit_bytes = budget->used_bytes;
   EXPECT_FALSE(keep.add(insert("2")));
   EXPECT_TRUE(keep.add(insert("1")));
 }
 
 TEST_F(KeepTest, SharesItsBudgetAndGivesItBack) {
-  KeepBudget budget{3 * one(), 0};
+  const auto budget = std::make_shared<KeepBudget>(KeepBudget{3 * one(), 0});
   Keep first(budget);
   {
     Keep second(budget);
@@ -115,16 +115,16 @@ TEST_F(KeepTest, SharesItsBudgetAndGivesItBack) {
     ASSERT_TRUE(second.add(insert("2")));
     ASSERT_TRUE(first.add(insert("3")));
     EXPECT_FALSE(first.reduced());
-    EXPECT_EQ(budget.used_bytes, 3 * one());
+    EXPECT_EQ(budget->used_bytes, 3 * one());
   }
-  EXPECT_EQ(budget.used_bytes, one());
+  EXPECT_EQ(budget->used_bytes, one());
   EXPECT_TRUE(first.add(insert("4")));
   EXPECT_FALSE(first.reduced());
 }
 
 // Operations kept under the old name would be written to the old twin.
 TEST_F(KeepTest, GivesOperationsTheTwinOfTheMoment) {
-  KeepBudget budget{1'000'000, 0};
+  const auto budget = std::make_shared<KeepBudget>(KeepBudget{1'000'000, 0});
   Keep keep(budget);
   ASSERT_TRUE(keep.add(insert("1")));
   const auto renamed = collection_ref({"db", "renamed"}, uuid_of(1), uuid_of(2));

@@ -13,7 +13,6 @@ namespace {
 
 using Kind = SchemaChange::Kind;
 
-const Namespace kNs{"db", "c"};
 const Namespace kOther{"db", "d"};
 
 // The filter selects db.* without db.excluded. Events come from the oplog of a

@@ -19,6 +19,9 @@
 
 namespace plm {
 
+// The collection of most tests.
+inline const Namespace kNs{"db", "c"};
+
 // value_of("1.0"), value_of(R"({"a": 1})").
 [[nodiscard]] inline bson::OwnedValue value_of(std::string_view text) {
   return bson::OwnedValue(json("{\"v\": " + std::string(text) + "}")["v"]);

@@ -15,7 +15,6 @@ namespace plm {
 
 namespace {
 
-constexpr int kFailedToParse = 9;
 constexpr int kEmptyDiff = 4770500;
 constexpr int kUnexpectedSection = 4770503;
 constexpr int kUnexpectedArrayField = 4770521;
@@ -210,7 +209,7 @@ Result<bson::Document> apply_set_and_unset(bson::View document, bson::View updat
   for (const bson::View section : {set, unset}) {
     for (const bson::Element& field : section) {
       if (field.key.empty() || field.key.starts_with('$') || field.key.find('.') != std::string_view::npos) {
-        return fail(server_error(kFailedToParse, "not a plain field name: " + std::string(field.key)));
+        return fail(server_error(server_code::failed_to_parse, "not a plain field name: " + std::string(field.key)));
       }
     }
   }

@@ -14,7 +14,6 @@ namespace plm {
 
 namespace {
 
-constexpr int kFailedToParse = 9;
 // So few that streams see seconds change, too.
 constexpr std::uint32_t kEntriesPerSecond = 16;
 
@@ -42,7 +41,7 @@ Result<OplogPlace> OplogPlace::parse(bson::View token) {
     const char* end = text.data() + 10 + 8 * i;
     good = std::from_chars(end - 8, end, parts[i], 16).ptr == end;
   }
-  if (!good) return fail(server_error(kFailedToParse, "resume token string was not a valid hex string"));
+  if (!good) return fail(server_error(server_code::failed_to_parse, "resume token string was not a valid hex string"));
   return OplogPlace{{parts[0], parts[1]}, parts[2]};
 }
 

@@ -81,9 +81,9 @@ bool may_be_inserted_instead(const TargetOperation& operation, const Error& erro
          error.server_code == server_code::id_mismatch_on_replace;
 }
 
-class Applying {
+class Writing {
  public:
-  Applying(Connection& connection, DiffSupport diffs, std::vector<OperationFailure>& failures)
+  Writing(Connection& connection, DiffSupport diffs, std::vector<OperationFailure>& failures)
       : connection_(connection), diffs_(diffs), failures_(failures) {}
 
   Status run(Operations operations, std::size_t position) {
@@ -186,7 +186,7 @@ bool is_classic_update(bson::View body) {
 
 Status apply_portably(Connection& connection, std::span<const TargetOperation> operations, DiffSupport diffs,
                       std::size_t first_position, std::vector<OperationFailure>& failures) {
-  return Applying(connection, diffs, failures).run(operations, first_position);
+  return Writing(connection, diffs, failures).run(operations, first_position);
 }
 
 }  // namespace plm::mongo

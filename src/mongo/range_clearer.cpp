@@ -8,7 +8,7 @@ namespace plm::mongo {
 namespace {
 
 constexpr std::int32_t kKeysPerDelete = 5000;
-constexpr std::size_t kMaxCommandBytes = 12U << 20U;
+constexpr std::size_t kMaxDeleteBytes = 12U << 20U;
 
 bson::Document find_keys_command(const Twin& twin, const KeyBounds& bounds) {
   bson::Builder command;
@@ -36,7 +36,7 @@ bson::Document find_keys_command(const Twin& twin, const KeyBounds& bounds) {
 // Deletes the documents with the keys of a batch, or of its front part when
 // they are huge.
 bson::Document delete_command(const Twin& twin, bson::View found) {
-  bson::Builder command(std::min<std::size_t>(found.size(), kMaxCommandBytes) + 512);
+  bson::Builder command(std::min<std::size_t>(found.size(), kMaxDeleteBytes) + 512);
   command.append("delete", twin.ns.collection);
   {
     auto deletes = command.array("deletes");
@@ -47,7 +47,7 @@ bson::Document delete_command(const Twin& twin, bson::View found) {
       auto keys = id->array("$in");
       for (const bson::Element& element : found) {
         const bson::Value key = element.value.as_document()["_id"];
-        if (keys.count() > 0 && command.size_bytes() + key.payload().size() > kMaxCommandBytes) break;
+        if (keys.count() > 0 && command.size_bytes() + key.payload().size() > kMaxDeleteBytes) break;
         keys.append(key);
       }
     }
