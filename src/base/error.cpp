@@ -46,6 +46,7 @@ constexpr int kRetryableServerCodes[] = {
     11600,  // InterruptedAtShutdown
     11601,  // Interrupted: killOp, killSessions
     11602,  // InterruptedDueToReplStateChange
+    12587,  // BackgroundOperationInProgressForNamespace: an index build
     13435,  // NotPrimaryNoSecondaryOk
     13436,  // NotPrimaryOrSecondary
 };

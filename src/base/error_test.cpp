@@ -115,7 +115,7 @@ TEST(Retryable, IsTheTableOfServerCodes) {
       {371, "UserWritesBlocked", false},
       {10334, "BSONObjectTooLarge", false},
       {11000, "DuplicateKey", false},
-      {12587, "BackgroundOperationInProgressForNamespace", false},
+      {12587, "BackgroundOperationInProgressForNamespace", true},
       {13596, "cannot change _id of a document", false},
   };
   for (const Case& one : cases)

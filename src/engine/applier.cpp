@@ -22,13 +22,16 @@ bool concerns_more_than_the_document(const Error& error) {
          error.server_code == server_code::collection_uuid_mismatch;
 }
 
-}  // namespace
-
-void Applier::add_parked(const ParkedDocument& parked) {
-  bson::OwnedValue id = parked.id;
-  const DocumentKey key{parked.collection, id.value(), bson::hash(id.value())};
-  parked_.emplace(key, Parked{std::move(id)});
+// The document that is asked for; a collation's one is the only one.
+template <typename Wanted>
+const bson::Document* document_of(const Wanted& wanted, const std::vector<bson::Document>& documents) {
+  const auto found = std::ranges::find_if(documents, [&](const bson::Document& document) {
+    return wanted.operation->collection->strictly_ordered || bson::compare(document["_id"], wanted.operation->id) == 0;
+  });
+  return found == documents.end() ? nullptr : &*found;
 }
+
+}  // namespace
 
 Result<Step> Applier::step() {
   if (!backoff_.ready(parts_.clock.steady_now())) return Step::waiting;
@@ -74,9 +77,9 @@ Status Applier::apply(std::span<Operation> batch) {
 }
 
 void Applier::reread_what_is_parked(std::span<Operation> batch) {
-  if (parked_.empty()) return;
+  if (parts_.parking.empty()) return;
   for (Operation& operation : batch) {
-    if (parked_.contains(key_of(operation))) operation.kind = OperationKind::reread;
+    if (parts_.parking.holds(operation)) operation.kind = OperationKind::reread;
   }
 }
 
@@ -184,75 +187,57 @@ Status Applier::reread(std::vector<Reread> rereads) {
 Status Applier::reread_from(std::span<const Reread> rereads) {
   const CollectionRef& collection = *rereads.front().operation->collection;
   SourceRead read{collection.source_database, collection.source_uuid, {}};
-  std::vector<bson::OwnedValue> ids;
-  for (const Reread& entry : rereads) {
-    read.after = std::max(read.after, entry.operation->time);
-    ids.emplace_back(entry.operation->id);
+  for (const Reread& entry : rereads) read.after = std::max(read.after, entry.operation->time);
+  std::vector<Reread> left(rereads.begin(), rereads.end());
+  while (!left.empty()) {
+    std::vector<bson::OwnedValue> ids;
+    for (const Reread& entry : left) ids.emplace_back(entry.operation->id);
+    auto found = parts_.source.read_documents(read, ids);
+    if (!found) {
+      // Gone ahead of the stream: its drop will come.
+      if (found.error().code == ErrorCode::not_found) return {};
+      return fail(found.error().within("read again from " + collection.twin.ns.text()));
+    }
+    // Until the stream has passed this time the target is ahead of it (M1, M9).
+    parts_.progress.read_ahead.reach(found->read_time);
+    parts_.progress.source_time.reach(found->read_time);
+    // Those that were not found do not exist, unless the reply was full.
+    std::vector<Reread> answered;
+    std::vector<Reread> unanswered;
+    for (Reread& entry : left) {
+      const bool there = document_of(entry, found->documents) != nullptr;
+      (there || found->complete ? answered : unanswered).push_back(std::move(entry));
+    }
+    if (auto status = write_as_found(answered, found->documents); !status) return status;
+    left = std::move(unanswered);
   }
-  auto found = parts_.source.read_documents(read, ids);
-  if (!found) {
-    // Gone ahead of the stream: its drop will come.
-    if (found.error().code == ErrorCode::not_found) return {};
-    return fail(found.error().within("read again from " + collection.twin.ns.text()));
-  }
-  // Until the stream has passed this time the target is ahead of it (M1, M9).
-  parts_.progress.read_ahead.reach(found->read_time);
-  parts_.progress.source_time.reach(found->read_time);
+  return {};
+}
 
+Status Applier::write_as_found(std::span<const Reread> rereads, const std::vector<bson::Document>& documents) {
   std::vector<TargetOperation> operations;
   for (const Reread& entry : rereads) {
-    TargetOperation out{TargetOperation::Kind::erase, &collection.twin, entry.operation->id, {}};
-    const auto same = std::ranges::find_if(found->documents, [&](const bson::Document& document) {
-      return collection.strictly_ordered || bson::compare(document["_id"], entry.operation->id) == 0;
-    });
-    if (same != found->documents.end()) {
-      out.kind = TargetOperation::Kind::upsert;
-      out.id = (*same)["_id"];
-      out.body = same->view();
+    const Twin& twin = entry.operation->collection->twin;
+    const bson::Document* document = document_of(entry, documents);
+    if (document == nullptr) {
+      operations.push_back({TargetOperation::Kind::erase, &twin, entry.operation->id, {}});
+    } else {
+      operations.push_back({TargetOperation::Kind::upsert, &twin, (*document)["_id"], document->view()});
     }
-    operations.push_back(out);
   }
   auto failures = parts_.target.apply(operations);
   if (!failures) return fail(std::move(failures.error()));
   std::vector<bool> failed(rereads.size());
   for (const OperationFailure& failure : *failures) {
     failed[failure.index] = true;
-    if (auto status = settle(rereads[failure.index], failure.error); !status) return status;
+    const Operation& operation = *rereads[failure.index].operation;
+    if (concerns_more_than_the_document(failure.error)) return fail(fatal_or(failure.error, operation));
+    if (auto parked = parts_.parking.park(operation, failure.error); !parked) return parked;
   }
   for (std::size_t i = 0; i < rereads.size(); ++i) {
     if (failed[i]) continue;
-    if (auto status = release_if_parked(*rereads[i].operation); !status) return status;
+    if (auto released = parts_.parking.release(*rereads[i].operation); !released) return released;
   }
-  return {};
-}
-
-Status Applier::settle(const Reread& reread, const Error& rejected) {
-  const Operation& operation = *reread.operation;
-  if (concerns_more_than_the_document(rejected)) return fail(fatal_or(rejected, operation));
-  if (parked_.contains(key_of(operation))) return {};
-  const ParkedDocument entry{operation.collection->source_uuid, operation.collection->twin.ns,
-                             bson::OwnedValue(operation.id), rejected.message};
-  const StoreChange change = park(entry);
-  if (auto saved = parts_.store.save({&change, 1}); !saved)
-    return fail(saved.error().within("saving a parked document"));
-  log::warn("a document cannot be written to the target; it is parked",
-            {{"namespace", entry.ns.text()}, {"code", rejected.server_code}, {"reason", rejected.message}});
-  add_parked(entry);
-  parts_.progress.park(entry.text());
-  return {};
-}
-
-Status Applier::release_if_parked(const Operation& operation) {
-  const auto entry = parked_.find(key_of(operation));
-  if (entry == parked_.end()) return {};
-  const Uuid& collection = operation.collection->source_uuid;
-  const Namespace& ns = operation.collection->twin.ns;
-  const StoreChange change = unpark(collection, entry->second.id.value());
-  if (auto saved = parts_.store.save({&change, 1}); !saved)
-    return fail(saved.error().within("releasing a parked document"));
-  log::info("a parked document was written", {{"namespace", ns.text()}});
-  parts_.progress.unpark(ParkedDocument{collection, ns, entry->second.id, {}}.name());
-  parked_.erase(entry);
   return {};
 }
 

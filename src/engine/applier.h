@@ -9,17 +9,15 @@
 // parked, every operation for it is answered by reading again.
 #pragma once
 
-#include <unordered_map>
 #include <vector>
 
 #include "base/backoff.h"
 #include "engine/applier_queue.h"
 #include "engine/coalesce.h"
+#include "engine/parking.h"
 #include "engine/progress.h"
 #include "engine/role.h"
-#include "engine/saved_job.h"
 #include "seams/source.h"
-#include "seams/state_store.h"
 #include "seams/target.h"
 
 namespace plm {
@@ -29,7 +27,7 @@ class Applier final : public Role {
   struct Parts {  // all outlive the applier
     Source& source;
     Target& target;
-    StateStore& store;
+    Parking& parking;
     Clock& clock;
     Progress& progress;
   };
@@ -40,8 +38,6 @@ class Applier final : public Role {
   [[nodiscard]] ApplierQueue& queue() { return queue_; }
   // Before the first step; raised after each acknowledgement.
   void connect(Signal& router) { router_ = &router; }
-  // Before the first step: a key that was parked by an earlier process.
-  void add_parked(const ParkedDocument& parked);
 
   Result<Step> step() override;
 
@@ -51,9 +47,6 @@ class Applier final : public Role {
     const Operation* operation = nullptr;
     Error reason;  // why: code 8 and so on; empty message when it was asked for
   };
-  struct Parked {
-    bson::OwnedValue id;
-  };
 
   Status apply(std::span<Operation> batch);
   void reread_what_is_parked(std::span<Operation> batch);
@@ -62,8 +55,7 @@ class Applier final : public Role {
   Status apply_in_order(const std::vector<const Operation*>& ordered, std::vector<Reread>& again);
   Status reread(std::vector<Reread> rereads);
   Status reread_from(std::span<const Reread> rereads);
-  Status settle(const Reread& reread, const Error& rejected);
-  Status release_if_parked(const Operation& operation);
+  Status write_as_found(std::span<const Reread> rereads, const std::vector<bson::Document>& documents);
   [[nodiscard]] Error fatal_or(const Error& error, const Operation& operation) const;
 
   Parts parts_;
@@ -73,7 +65,6 @@ class Applier final : public Role {
   std::size_t batch_operations_;
   std::vector<Operation> taken_;  // from the queue
   std::size_t done_ = 0;          // of `taken_`
-  std::unordered_map<DocumentKey, Parked, DocumentKeyHash, DocumentKeyEqual> parked_;
 };
 
 }  // namespace plm

@@ -47,7 +47,8 @@ class ApplierTest : public testing::Test {
 
   TestSeams seams_;
   Signal router_;
-  Applier::Parts parts_{seams_.source, seams_.target, seams_.store, seams_.clock, seams_.progress};
+  Parking parking_{seams_.store, seams_.progress};
+  Applier::Parts parts_{seams_.source, seams_.target, parking_, seams_.clock, seams_.progress};
   Applier applier_{parts_, 1, 100};
   std::shared_ptr<const CollectionRef> ref_;
   std::vector<Operation> outgoing_;
@@ -189,7 +190,8 @@ TEST_F(ApplierTest, ParksDurablyBeforeItAcknowledges) {
 
   FaultPlan failing(seams_.random, {.before = 1});
   MemoryStateStore full(failing);
-  Applier applier({seams_.source, seams_.target, full, seams_.clock, seams_.progress}, 1, 100);
+  Parking refusing(full, seams_.progress);
+  Applier applier({seams_.source, seams_.target, refusing, seams_.clock, seams_.progress}, 1, 100);
   applier.connect(router_);
   std::vector<Operation> copy = outgoing_;
   EXPECT_FALSE(apply_with(applier)) << "nothing may be acknowledged before it is parked";
@@ -251,7 +253,7 @@ TEST_F(ApplierTest, WhatAnEarlierProcessParkedIsStillParked) {
   const ParkedDocument entry{ref_->source_uuid, kNs, value_of("2"), "an old reason"};
   const StoreChange change = park(entry);
   ASSERT_TRUE(seams_.store.save({&change, 1}));
-  applier_.add_parked(entry);
+  parking_.restore(entry);
   send(update, R"({"$numberLong": "2"})", R"({"i": {"b": 1}})");
   EXPECT_TRUE(apply());
   EXPECT_EQ(target("2"), text_of(R"({"_id": 2, "a": "now"})"));
@@ -303,7 +305,7 @@ TEST_F(ApplierTest, RetriesTheWholeBatchUntilItIsDone) {
   FaultPlan faults(seams_.random, {.before = 0.2, .after = 0.2, .partly = 0.2});
   MemorySource source(seams_.source_set, faults);
   MemoryTarget target(seams_.target_set, faults);
-  Applier applier({source, target, seams_.store, seams_.clock, seams_.progress}, 1, 7);
+  Applier applier({source, target, parking_, seams_.clock, seams_.progress}, 1, 7);
   applier.connect(router_);
   for (int i = 0; i < 50; ++i) {
     const std::string id = std::to_string(i % 10);
@@ -326,7 +328,7 @@ TEST_F(ApplierTest, RetriesTheWholeBatchUntilItIsDone) {
 TEST_F(ApplierTest, WaitsBetweenTwoTries) {
   FaultPlan failing(seams_.random, {.before = 1});
   MemoryTarget target(seams_.target_set, failing);
-  Applier applier({seams_.source, target, seams_.store, seams_.clock, seams_.progress}, 1, 7);
+  Applier applier({seams_.source, target, parking_, seams_.clock, seams_.progress}, 1, 7);
   applier.connect(router_);
   send(insert, "1", R"({"_id": 1})");
   EXPECT_FALSE(apply_with(applier));

@@ -6,10 +6,6 @@
 
 namespace plm {
 
-bool Collection::confirmed() const {
-  return planned && std::ranges::all_of(ranges, [](const Range& range) { return range.state == RangeState::copied; });
-}
-
 Range& Collection::range_of(const bson::Value& id) {
   CHECK(planned && !ranges.empty());
   // The first range has no minimum: the last one whose minimum is not above the _id.

@@ -38,8 +38,8 @@ struct Range {
   // While copying:
   ClusterTime start;  // position at which the Router started it
   std::unique_ptr<Keep> keep;
+  CollectionStats copied;              // by this copy
   bson::OwnedValue resume_at;          // where a stopped copy goes on (inclusive)
-  bool assigned = false;               // a copier has it
   std::uint64_t confirmed_behind = 0;  // confirming: number of the last kept operation sent
 };
 
@@ -67,7 +67,6 @@ enum class TwinState {
 
 struct Collection {
   CollectionSpec spec;  // name and options at the stream's position; indexes are in `indexes`
-  ClusterTime as_of;    // DDL not newer than this is already in `spec`
   TwinState twin_state = TwinState::wanted;
   std::shared_ptr<const CollectionRef> ref;  // from twin_state unsaved on
   bool planned = false;                      // ranges were made
@@ -76,11 +75,12 @@ struct Collection {
   bool building = false;  // an index builder has this collection
   CollectionStats estimate;
   CollectionStats copied;
-  std::size_t ranges_unfinished = 0;  // neither confirming nor copied
+  std::size_t ranges_unfinished = 0;   // neither confirming nor copied
+  std::size_t ranges_unconfirmed = 0;  // not copied
 
   [[nodiscard]] const Uuid& uuid() const { return spec.uuid; }
   [[nodiscard]] bool data_copied() const { return planned && ranges_unfinished == 0; }
-  [[nodiscard]] bool confirmed() const;  // every range is `copied`
+  [[nodiscard]] bool confirmed() const { return planned && ranges_unconfirmed == 0; }
   // The range that holds this _id. `planned` must hold.
   [[nodiscard]] Range& range_of(const bson::Value& id);
   [[nodiscard]] IndexTask* find_index(const std::string& name);

@@ -17,6 +17,7 @@ Collection collection(std::uint8_t number, const Namespace& ns, std::size_t rang
   out.planned = ranges > 0;
   out.ranges.resize(ranges);
   out.ranges_unfinished = ranges;
+  out.ranges_unconfirmed = ranges;
   return out;
 }
 
@@ -54,12 +55,11 @@ TEST(Collection, IsConfirmedWhenEveryRangeIsCopied) {
   EXPECT_FALSE(unplanned.confirmed());
   EXPECT_FALSE(unplanned.data_copied());
   Collection planned = collection(1, {"db", "c"}, 2);
-  planned.ranges[0].state = RangeState::copied;
-  planned.ranges[1].state = RangeState::confirming;
   planned.ranges_unfinished = 0;
+  planned.ranges_unconfirmed = 1;
   EXPECT_TRUE(planned.data_copied());
   EXPECT_FALSE(planned.confirmed());
-  planned.ranges[1].state = RangeState::copied;
+  planned.ranges_unconfirmed = 0;
   EXPECT_TRUE(planned.confirmed());
 }
 

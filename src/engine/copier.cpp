@@ -4,19 +4,9 @@
 
 #include "base/log.h"
 #include "engine/planner.h"
+#include "engine/target_schema.h"
 
 namespace plm {
-
-bson::Document creation_options(const CollectionSpec& spec) {
-  bson::Builder out;
-  for (const bson::Element& option : spec.options.view()) {
-    if (option.key == "uuid" || option.key == "temp") continue;
-    // Refused at 2147483647 here, unlike for indexes (H5); becomes real at finalize.
-    if (option.key == "expireAfterSeconds") continue;
-    out.append(option.key, option.value);
-  }
-  return out.take();
-}
 
 Result<Step> Copier::step() {
   if (!job_) {
@@ -24,7 +14,6 @@ Result<Step> Copier::step() {
     if (!job_) return Step::waiting;
     copied_ = {};
     read_time_ = {};
-    rejected_.clear();
     reader_.reset();
   }
   if (!backoff_.ready(parts_.clock.steady_now())) return Step::waiting;
@@ -49,6 +38,13 @@ Result<Step> Copier::step() {
 Result<bool> Copier::work_on(PrepareJob& job) {
   Prepared out;
   out.collection = job.spec.uuid;
+  // Not between attempts to create the twin: the Router has to learn whether it exists.
+  if (job.stop->load() && (!job.create_twin || backoff_.failures() == 0)) {
+    out.stopped = true;
+    out.twin = job.twin;
+    parts_.router.post(std::move(out));
+    return true;
+  }
   if (job.create_twin) {
     auto twin = create_twin(parts_.target, job.spec);
     if (!twin) return fail(twin.error().within("create " + job.spec.ns.text()));
@@ -56,43 +52,20 @@ Result<bool> Copier::work_on(PrepareJob& job) {
     job.create_twin = false;  // what follows may have to be repeated
   }
   out.twin = job.twin;
-  // By name: another collection of this name gives other bounds, and any bounds are right.
+  // By name: another collection of this name, or a view, gives other bounds, and
+  // any bounds are right. So is none.
   auto stats = parts_.source.stats(job.spec.ns);
-  if (!stats && stats.error().code != ErrorCode::not_found) return fail(std::move(stats.error()));
+  if (!stats && retryable(stats.error())) return fail(std::move(stats.error()));
   if (stats) out.estimate = *stats;
   std::vector<bson::OwnedValue> bounds;
   if (const int wanted = bounds_wanted(job.spec, out.estimate, job.range_bytes); wanted > 0) {
     auto sampled = parts_.source.sample_ids(job.spec.ns, wanted);
-    if (sampled) {
-      bounds = *std::move(sampled);
-    } else if (sampled.error().code != ErrorCode::not_found) {
-      return fail(std::move(sampled.error()));
-    }
+    if (!sampled && retryable(sampled.error())) return fail(std::move(sampled.error()));
+    if (sampled) bounds = *std::move(sampled);
   }
   out.ranges = cut(std::move(bounds));
   parts_.router.post(std::move(out));
   return true;
-}
-
-Result<Uuid> create_twin(Target& target, const CollectionSpec& spec) {
-  const bson::Document options = creation_options(spec);
-  auto created = target.create(spec.ns, options.view());
-  if (created || created.error().server_code != server_code::namespace_exists) return created;
-  // Ours of an attempt whose outcome was unknown, or one that came in the way.
-  // Only an empty one may go (H13).
-  auto present = target.list_collections(spec.ns.database);
-  if (!present) return fail(std::move(present.error()));
-  const auto same_name = std::ranges::find(*present, spec.ns, &CollectionSpec::ns);
-  if (same_name == present->end()) {
-    return fail(ErrorCode::network, spec.ns.text() + " appeared and disappeared on the target");
-  }
-  auto count = target.count_documents(spec.ns);
-  if (!count) return fail(std::move(count.error()));
-  if (*count > 0 || same_name->is_view()) {
-    return fail(ErrorCode::wrong_state, spec.ns.text() + " exists on the target and is not this job's");
-  }
-  if (auto dropped = target.drop({spec.ns, same_name->uuid}); !dropped) return fail(std::move(dropped.error()));
-  return target.create(spec.ns, options.view());
 }
 
 // ---- Copying -----------------------------------------------------------------
@@ -104,7 +77,6 @@ void Copier::report(const CopyJob& job, RangeEnded::How how) {
   out.resume_at = job.resume_at;
   out.copied = copied_;
   out.read_time = read_time_;
-  out.rejected = rejected_;
   parts_.router.post(std::move(out));
 }
 
@@ -155,6 +127,13 @@ bson::OwnedValue id_at(bson::View documents, std::size_t index) {
 
 }  // namespace
 
+// Rare: the Router has them tried again and, at worst, parked.
+void Copier::report_rejected(const CopyJob& job, bson::View documents, const std::vector<OperationFailure>& failures) {
+  Rejected out{job.range, {}};
+  for (const OperationFailure& failure : failures) out.ids.push_back(id_at(documents, failure.index));
+  parts_.router.post(std::move(out));
+}
+
 Result<bool> Copier::copy_batch(CopyJob& job) {
   if (!reader_) {
     if (auto opened = open_reader(job); !opened) return fail(std::move(opened.error()));
@@ -166,8 +145,7 @@ Result<bool> Copier::copy_batch(CopyJob& job) {
   if (batch->count > 0) {
     auto inserted = parts_.target.insert(job.collection->twin, batch->documents);
     if (!inserted) return fail(std::move(inserted.error()));
-    // Rare: the Router has them tried again and, at worst, parked.
-    for (const OperationFailure& failure : *inserted) rejected_.push_back(id_at(batch->documents, failure.index));
+    if (!inserted->empty()) report_rejected(job, batch->documents, *inserted);
     job.resume_at = bson::OwnedValue(batch->last_id);
     copied_.documents += batch->count;
     copied_.size_bytes += batch->size_bytes;

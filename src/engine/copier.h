@@ -37,6 +37,7 @@ class Copier final : public Role {
   Result<bool> copy_batch(CopyJob& job);
   Status open_reader(CopyJob& job);
   void report(const CopyJob& job, RangeEnded::How how);
+  void report_rejected(const CopyJob& job, bson::View documents, const std::vector<OperationFailure>& failures);
 
   Parts parts_;
   Backoff backoff_;
@@ -45,16 +46,6 @@ class Copier final : public Role {
   std::unique_ptr<RangeReader> reader_;
   CollectionStats copied_;  // by the present job
   ClusterTime read_time_;
-  std::vector<bson::OwnedValue> rejected_;
 };
-
-// What a collection is created with on the target: options that would reject
-// or remove documents while the job runs are left out (I7).
-[[nodiscard]] bson::Document creation_options(const CollectionSpec& spec);
-
-// Creates the twin of a collection. One of the same name that is there already
-// is replaced when it is empty (an attempt of ours whose outcome was unknown,
-// H13). Errors: wrong_state when it holds documents or is a view.
-[[nodiscard]] Result<Uuid> create_twin(Target& target, const CollectionSpec& spec);
 
 }  // namespace plm

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "engine/planner.h"
 
 namespace plm {
@@ -16,11 +17,30 @@ void CopyScheduler::add(const Collection& collection) {
 }
 
 void CopyScheduler::twin_is_ready(const Collection& collection) {
-  for (std::size_t i = 0; i < collection.ranges.size(); ++i) {
-    if (collection.ranges[i].state != RangeState::pending || collection.ranges[i].assigned) continue;
-    pending_.push({weight_of(collection.estimate), {collection.uuid(), i}});
+  if (!collection.planned) {
+    to_prepare_.push_back(collection.uuid());
+    return;
+  }
+  if (collection.data_copied()) return;
+  const std::int64_t weight = weight_of(collection.estimate);
+  if (pending_.try_emplace(collection.uuid(), Pending{weight, 0, {}}).second) {
+    by_weight_.emplace(weight, collection.uuid());
   }
 }
+
+void CopyScheduler::forget(const Uuid& collection) {
+  CHECK(!busy(collection));
+  if (const auto found = pending_.find(collection); found != pending_.end()) {
+    by_weight_.erase({found->second.weight, collection});
+    pending_.erase(found);
+  }
+  std::erase_if(stopped_, [&](const RangeKey& key) { return key.first == collection; });
+  std::erase_if(confirming_, [&](const RangeId& id) { return id.collection == collection; });
+  std::erase(to_prepare_, collection);
+  gone_.erase(collection);
+}
+
+// ---- Handing out ---------------------------------------------------------------
 
 void CopyScheduler::hand_out(ClusterTime position) {
   while (outstanding_ < settings_.workers) {
@@ -30,54 +50,65 @@ void CopyScheduler::hand_out(ClusterTime position) {
 
 bool CopyScheduler::hand_out_preparation() {
   while (!to_prepare_.empty()) {
-    Collection* collection = catalog_.find(to_prepare_.front());
+    Collection& collection = *parts_.catalog.find(to_prepare_.front());
     to_prepare_.pop_front();
-    // Dropped meanwhile, or in the queue twice.
-    if (collection == nullptr || (collection->twin_state != TwinState::wanted && collection->planned)) continue;
-    if (collection->twin_state == TwinState::preparing) continue;
+    // In the queue twice.
+    if (collection.twin_state == TwinState::preparing) continue;
+    if (collection.twin_state != TwinState::wanted && collection.planned) continue;
     PrepareJob job;
-    job.spec = collection->spec;
-    job.create_twin = collection->twin_state == TwinState::wanted;
+    job.spec = collection.spec;
+    job.create_twin = collection.twin_state == TwinState::wanted;
     job.range_bytes = settings_.range_bytes;
-    if (job.create_twin) collection->twin_state = TwinState::preparing;
-    ++running_[collection->uuid()];
+    if (preparations_stop_->load()) preparations_stop_ = std::make_shared<std::atomic<bool>>(false);
+    job.stop = preparations_stop_;
+    if (job.create_twin) collection.twin_state = TwinState::preparing;
+    ++running_[collection.uuid()];
     ++outstanding_;
-    jobs_.put(std::move(job));
+    parts_.jobs.put(std::move(job));
     return true;
   }
   return false;
 }
 
 bool CopyScheduler::hand_out_range(ClusterTime position) {
-  while (!stopped_.empty()) {
-    const RangeId id = stopped_.front();
-    stopped_.pop_front();
-    Collection* collection = catalog_.find(id.collection);
-    if (collection == nullptr || id.index >= collection->ranges.size()) continue;
-    const Range& range = collection->ranges[id.index];
-    if (range.state != RangeState::copying || range.assigned) continue;
-    give(*collection, id.index, range.start);
+  if (!stopped_.empty()) {
+    const RangeKey key = *stopped_.begin();
+    stopped_.erase(stopped_.begin());
+    give(*parts_.catalog.find(key.first), key.second, position);
     return true;
   }
-  std::vector<Candidate> passed_over;
-  bool given = false;
-  while (!given && !pending_.empty()) {
-    const Candidate candidate = pending_.top();
-    pending_.pop();
-    Collection* collection = catalog_.find(candidate.range.collection);
-    if (collection == nullptr || candidate.range.index >= collection->ranges.size()) continue;
-    const Range& range = collection->ranges[candidate.range.index];
-    if (range.state != RangeState::pending || range.assigned || collection->twin_state != TwinState::ready) continue;
-    const bool one_more = !running_.contains(collection->uuid());
-    if (settings_.parallel_collections > 0 && one_more && running_.size() >= settings_.parallel_collections) {
-      passed_over.push_back(candidate);
-      continue;
+  while (Collection* collection = next_collection()) {
+    if (const auto index = take_pending(*collection)) {
+      give(*collection, *index, position);
+      return true;
     }
-    give(*collection, candidate.range.index, position);
-    given = true;
+    by_weight_.erase({pending_.at(collection->uuid()).weight, collection->uuid()});
   }
-  for (const Candidate& candidate : passed_over) pending_.push(candidate);
-  return given;
+  return false;
+}
+
+// Heaviest first, so that the last one to end is short.
+Collection* CopyScheduler::next_collection() {
+  if (settings_.parallel_collections == 0 || running_.size() < settings_.parallel_collections) {
+    return by_weight_.empty() ? nullptr : parts_.catalog.find(by_weight_.rbegin()->second);
+  }
+  std::optional<std::pair<std::int64_t, Uuid>> best;
+  for (const auto& [uuid, jobs] : running_) {
+    const auto found = pending_.find(uuid);
+    if (found == pending_.end()) continue;
+    const std::pair candidate{found->second.weight, uuid};
+    if (by_weight_.contains(candidate) && (!best || *best < candidate)) best = candidate;
+  }
+  return best ? parts_.catalog.find(best->second) : nullptr;
+}
+
+std::optional<std::size_t> CopyScheduler::take_pending(const Collection& collection) {
+  Pending& pending = pending_.at(collection.uuid());
+  if (!pending.returned.empty()) return pending.returned.extract(pending.returned.begin()).value();
+  for (; pending.fresh < collection.ranges.size(); ++pending.fresh) {
+    if (collection.ranges[pending.fresh].state == RangeState::pending) return pending.fresh++;
+  }
+  return std::nullopt;
 }
 
 void CopyScheduler::give(Collection& collection, std::size_t index, ClusterTime position) {
@@ -89,64 +120,220 @@ void CopyScheduler::give(Collection& collection, std::size_t index, ClusterTime 
     range.start = position;
     range.keep = std::make_unique<Keep>(keep_budget_);
     range.resume_at = {};
+    range.copied = {};
     range.touched = true;
-    catalog_.touch(collection, range);
+    parts_.catalog.touch(collection, range);
   }
-  range.assigned = true;
+  CHECK(range.state == RangeState::copying);
   job.range = {collection.uuid(), index};
   job.collection = collection.ref;
   job.bounds = range.bounds;
   job.after = range.start;
   job.natural_order = collection.spec.is_capped();
   job.resume_at = range.resume_at;
-  auto& stop = stops_[collection.uuid()];
-  if (!stop || stop->load()) stop = std::make_shared<std::atomic<bool>>(false);
-  job.stop = stop;
+  job.stop = std::make_shared<std::atomic<bool>>(false);
+  CHECK(assigned_.emplace(RangeKey{collection.uuid(), index}, job.stop).second);
   ++running_[collection.uuid()];
   ++outstanding_;
-  jobs_.put(std::move(job));
+  parts_.jobs.put(std::move(job));
 }
 
-void CopyScheduler::ended(const Collection& collection) {
+// ---- What the copiers say --------------------------------------------------------
+
+void CopyScheduler::one_less(const Uuid& collection) {
   CHECK(outstanding_ > 0);
   --outstanding_;
-  const auto count = running_.find(collection.uuid());
+  const auto count = running_.find(collection);
   CHECK(count != running_.end());
-  if (--count->second == 0) {
-    running_.erase(count);
-    stops_.erase(collection.uuid());
+  if (--count->second == 0) running_.erase(count);
+}
+
+bool CopyScheduler::ended(const Prepared& message) {
+  Collection* collection = parts_.catalog.find(message.collection);
+  CHECK(collection != nullptr);  // a collection is not removed while a worker has it
+  one_less(message.collection);
+  if (!message.stopped && !collection->planned) {
+    collection->estimate = message.estimate;
+    collection->planned = true;
+    collection->ranges.clear();
+    for (const KeyBounds& bounds : message.ranges) collection->ranges.emplace_back().bounds = bounds;
+    collection->ranges_unfinished = collection->ranges.size();
+    collection->ranges_unconfirmed = collection->ranges.size();
+  }
+  parts_.catalog.touch_all(*collection);
+  if (collection->twin_state != TwinState::preparing) {
+    if (collection->twin_state == TwinState::ready) twin_is_ready(*collection);
+    return false;
+  }
+  if (message.twin.is_nil()) {
+    collection->twin_state = TwinState::wanted;
+    to_prepare_.push_back(collection->uuid());
+    return false;
+  }
+  collection->ref = std::make_shared<const CollectionRef>(CollectionRef{collection->uuid(),
+                                                                        collection->spec.ns.database,
+                                                                        {collection->spec.ns, message.twin},
+                                                                        collection->spec.is_strictly_ordered()});
+  collection->twin_state = TwinState::unsaved;
+  return true;
+}
+
+const Collection* CopyScheduler::ended(const RangeEnded& message, ClusterTime now) {
+  Collection* collection = parts_.catalog.find(message.range.collection);
+  CHECK(collection != nullptr);
+  const RangeKey key{message.range.collection, message.range.index};
+  CHECK(assigned_.erase(key) == 1);
+  one_less(key.first);
+  parts_.progress.read_ahead.reach(message.read_time);
+  Range& range = collection->ranges[key.second];
+  range.copied.documents += message.copied.documents;
+  range.copied.size_bytes += message.copied.size_bytes;
+  if (message.how == RangeEnded::How::gone) {
+    gone_.insert(key.first);
+    by_weight_.erase({pending_.at(key.first).weight, key.first});
+  }
+  if (range.state == RangeState::pending) {  // discarded while a copier had it
+    return_pending(key.first, key.second);
+    return nullptr;
+  }
+  CHECK(range.state == RangeState::copying);
+  switch (message.how) {
+    case RangeEnded::How::stopped:
+      range.resume_at = message.resume_at;
+      stopped_.insert(key);
+      return nullptr;
+    case RangeEnded::How::gone:  // the stream will tell; until then its events mean nothing
+    case RangeEnded::How::broken:
+      discard(*collection, key.second);
+      return nullptr;
+    case RangeEnded::How::copied:
+      break;
+  }
+  for (Operation& operation : range.keep->release(collection->ref, now)) parts_.sender.send(std::move(operation));
+  range.keep.reset();
+  range.state = RangeState::confirming;
+  range.confirmed_behind = parts_.sender.last_sent();
+  confirming_.push_back(message.range);
+  collection->copied.documents += range.copied.documents;
+  collection->copied.size_bytes += range.copied.size_bytes;
+  parts_.catalog.touch(*collection);
+  CHECK(collection->ranges_unfinished > 0);
+  if (--collection->ranges_unfinished > 0) return nullptr;
+  log::info("collection copied", {{"namespace", collection->spec.ns.text()},
+                                  {"documents", collection->copied.documents},
+                                  {"bytes", collection->copied.size_bytes},
+                                  {"ranges", collection->ranges.size()}});
+  return collection;
+}
+
+void CopyScheduler::rejected(const Rejected& message, ClusterTime now) {
+  Collection* collection = parts_.catalog.find(message.range.collection);
+  CHECK(collection != nullptr);
+  // Of a discarded range every document comes again.
+  if (collection->ranges[message.range.index].state != RangeState::copying) return;
+  for (const bson::OwnedValue& id : message.ids) {
+    parts_.sender.send(make_reread(collection->ref, id.value(), bson::hash(id.value()), now));
   }
 }
 
-void CopyScheduler::stop(const Uuid& collection) {
-  if (const auto found = stops_.find(collection); found != stops_.end()) found->second->store(true);
+void CopyScheduler::confirm() {
+  while (!confirming_.empty()) {
+    const RangeId id = confirming_.front();
+    Collection& collection = *parts_.catalog.find(id.collection);
+    Range& range = collection.ranges[id.index];
+    CHECK(range.state == RangeState::confirming);
+    if (range.confirmed_behind > parts_.sender.low()) return;
+    range.state = RangeState::copied;
+    --collection.ranges_unconfirmed;
+    parts_.catalog.touch(collection, range);
+    confirming_.pop_front();
+  }
 }
 
-void CopyScheduler::stop_all() {
-  for (const auto& [uuid, flag] : stops_) flag->store(true);
+// ---- The stream --------------------------------------------------------------------
+
+Range& CopyScheduler::range_at(const RangeKey& key) {
+  Collection* collection = parts_.catalog.find(key.first);
+  CHECK(collection != nullptr);
+  return collection->ranges[key.second];
 }
 
-bool CopyScheduler::busy(const Uuid& collection) const { return running_.contains(collection); }
+void CopyScheduler::keep(Range& range, const Operation& operation) {
+  // One that would push out many others goes in as its key.
+  if (operation.size_bytes > settings_.keep_bytes / 4) range.keep->reduce();
+  while (range.state == RangeState::copying && !range.keep->add(operation)) make_room();
+}
 
-void CopyScheduler::discard(Collection& collection, Range& range) {
+void CopyScheduler::make_room() {
+  // Those that are whole come before those that are reduced already, the larger first.
+  std::optional<RangeKey> largest;
+  const auto size = [this](const RangeKey& key) {
+    const Keep& keep = *range_at(key).keep;
+    return std::pair(!keep.reduced() && keep.used_bytes() > 0, keep.used_bytes());
+  };
+  const auto consider = [&](const RangeKey& key) {
+    if (range_at(key).state != RangeState::copying) return;
+    if (!largest || size(*largest) < size(key)) largest = key;
+  };
+  for (const auto& [key, stop] : assigned_) consider(key);
+  for (const RangeKey& key : stopped_) consider(key);
+  CHECK(largest);
+  Collection& collection = *parts_.catalog.find(largest->first);
+  Range& range = collection.ranges[largest->second];
+  if (!range.keep->reduced()) {
+    range.keep->reduce();
+    log::info("too many changes to keep while a range is copied; their documents will be read again",
+              {{"namespace", collection.spec.ns.text()}});
+    return;
+  }
+  log::warn("too many documents change while a range is copied; it is copied again",
+            {{"namespace", collection.spec.ns.text()}});
+  discard(collection, largest->second);
+}
+
+// What was copied is to be copied again; its kept events are worth nothing.
+void CopyScheduler::discard(Collection& collection, std::size_t index) {
+  Range& range = collection.ranges[index];
   CHECK(range.state == RangeState::copying);
   range.state = RangeState::pending;
   range.keep.reset();
   range.resume_at = {};
-  catalog_.touch(collection, range);
+  parts_.catalog.touch(collection, range);
+  const RangeKey key{collection.uuid(), index};
+  stopped_.erase(key);
+  if (const auto job = assigned_.find(key); job != assigned_.end()) {
+    job->second->store(true);  // returned when its copier is done with it
+  } else {
+    return_pending(key.first, index);
+  }
 }
 
-void CopyScheduler::resume(const Collection& collection) {
-  for (std::size_t i = 0; i < collection.ranges.size(); ++i) {
-    const Range& range = collection.ranges[i];
-    if (range.state == RangeState::copying && !range.assigned) stopped_.push_back({collection.uuid(), i});
+void CopyScheduler::return_pending(const Uuid& collection, std::size_t index) {
+  const Range& range = range_at({collection, index});
+  parts_.progress.copied_documents -= range.copied.documents;
+  parts_.progress.copied_bytes -= range.copied.size_bytes;
+  if (gone_.contains(collection)) return;
+  Pending& pending = pending_.at(collection);
+  pending.returned.insert(index);
+  by_weight_.emplace(pending.weight, collection);
+}
+
+void CopyScheduler::stop(const Uuid& collection) {
+  for (auto job = assigned_.lower_bound({collection, 0}); job != assigned_.end() && job->first.first == collection;
+       ++job) {
+    job->second->store(true);
   }
+}
+
+void CopyScheduler::stop_all() {
+  for (const auto& [key, stop] : assigned_) stop->store(true);
+  preparations_stop_->store(true);
 }
 
 std::vector<std::string> CopyScheduler::copying() const {
   std::vector<std::string> out;
   for (const auto& [uuid, count] : running_) {
-    if (const Collection* collection = catalog_.find(uuid)) out.push_back(collection->spec.ns.text());
+    if (const Collection* collection = parts_.catalog.find(uuid)) out.push_back(collection->spec.ns.text());
   }
   std::ranges::sort(out);
   return out;

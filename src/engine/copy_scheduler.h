@@ -1,5 +1,10 @@
-// Which collection is prepared and which range is copied next. Passive; the
-// Router's thread.
+// The life of ranges, from pending to copied: which collection is prepared and
+// which range is copied next, what is kept for a range meanwhile, and when its
+// copy counts. Passive; the Router's thread.
+//
+// Every range that is pending or copying is either assigned to a copier or in
+// exactly one of the waiting sets here, unless its twin is not ready or its
+// collection is gone from the source ahead of the stream.
 #pragma once
 
 #include <atomic>
@@ -8,27 +13,35 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <queue>
-#include <unordered_map>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/catalog.h"
 #include "engine/job_queue.h"
 #include "engine/messages.h"
+#include "engine/progress.h"
+#include "engine/sender.h"
 
 namespace plm {
 
 class CopyScheduler {
  public:
+  struct Parts {  // all outlive the scheduler
+    Catalog& catalog;
+    JobQueue<CopierJob>& jobs;
+    Sender& sender;
+    Progress& progress;
+  };
   struct Settings {
     std::size_t workers = 4;               // jobs handed out at a time
     std::size_t parallel_collections = 0;  // copied at a time; 0: no limit
     std::int64_t range_bytes = 0;
     std::size_t keep_bytes = 0;  // of all ranges together
   };
-  CopyScheduler(Catalog& catalog, JobQueue<CopierJob>& jobs, const Settings& settings)
-      : catalog_(catalog),
-        jobs_(jobs),
+  CopyScheduler(Parts parts, const Settings& settings)
+      : parts_(parts),
         settings_(settings),
         keep_budget_(std::make_shared<KeepBudget>(KeepBudget{settings.keep_bytes, 0})) {}
 
@@ -36,52 +49,74 @@ class CopyScheduler {
   void add(const Collection& collection);
   // Its twin is saved now: its ranges may be copied.
   void twin_is_ready(const Collection& collection);
+  // The collection left the catalog, or is about to. No job of it is under way.
+  void forget(const Uuid& collection);
 
   // Hands out jobs while workers are free. A range starts at `position`: the
   // stream was processed up to there, so every later event of the range is kept.
   void hand_out(ClusterTime position);
 
-  // Takes in that a job has ended; the Router does what follows from it.
-  void ended(const Collection& collection);
-  [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
+  // ---- What the copiers say ----
+  // True: the twin's UUID is to be saved.
+  [[nodiscard]] bool ended(const Prepared& message);
+  // Sends what was kept for a range that is copied. The collection, when this was
+  // the last of its ranges; rereads count from `now` on.
+  [[nodiscard]] const Collection* ended(const RangeEnded& message, ClusterTime now);
+  // Documents that the target refused are read again, at worst parked.
+  void rejected(const Rejected& message, ClusterTime now);
+  // I4: a range is copied only when its kept events are acknowledged.
+  void confirm();
 
-  // Asks the jobs of one collection, or all, to end at their next batch.
+  // ---- The stream ----
+  // Keeps an event of a copying range. When there is no room, the largest keep
+  // is reduced to its keys; when all are, the range with the largest is
+  // discarded, which may be this one.
+  void keep(Range& range, const Operation& operation);
+
+  // Asks the jobs of one collection, or all, to end at their next batch. Their
+  // ranges go on with the next hand_out().
   void stop(const Uuid& collection);
   void stop_all();
   // Whether any worker has to do with this collection.
-  [[nodiscard]] bool busy(const Uuid& collection) const;
-
-  // A copying range becomes pending: what was copied is to be copied again.
-  void discard(Collection& collection, Range& range);
-  // Stopped ranges go on.
-  void resume(const Collection& collection);
+  [[nodiscard]] bool busy(const Uuid& collection) const { return running_.contains(collection); }
+  [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
 
   [[nodiscard]] std::vector<std::string> copying() const;  // names, for the status
 
  private:
-  struct Candidate {
-    std::int64_t collection_weight = 0;
-    RangeId range;
-    // Heaviest collection first, so that the last one to end is short; its ranges in order.
-    bool operator<(const Candidate& other) const {
-      if (collection_weight != other.collection_weight) return collection_weight < other.collection_weight;
-      if (range.collection != other.range.collection) return range.collection < other.range.collection;
-      return range.index > other.range.index;
-    }
+  using RangeKey = std::pair<Uuid, std::size_t>;
+  using StopFlag = std::shared_ptr<std::atomic<bool>>;
+  struct Pending {
+    std::int64_t weight = 0;
+    std::size_t fresh = 0;           // ranges from here on were not handed out by this process
+    std::set<std::size_t> returned;  // those before it that are to be copied anew
   };
+
   bool hand_out_preparation();
   bool hand_out_range(ClusterTime position);
+  // The next collection with a pending range that may be copied now.
+  [[nodiscard]] Collection* next_collection();
+  [[nodiscard]] std::optional<std::size_t> take_pending(const Collection& collection);
   void give(Collection& collection, std::size_t index, ClusterTime position);
+  void one_less(const Uuid& collection);
+  void return_pending(const Uuid& collection, std::size_t index);
+  void discard(Collection& collection, std::size_t index);
+  void make_room();
+  [[nodiscard]] Range& range_at(const RangeKey& key);
 
-  Catalog& catalog_;
-  JobQueue<CopierJob>& jobs_;
+  Parts parts_;
   Settings settings_;
   std::shared_ptr<KeepBudget> keep_budget_;  // shared: a range, with its keep, may outlive the scheduler
+
   std::deque<Uuid> to_prepare_;
-  std::deque<RangeId> stopped_;
-  std::priority_queue<Candidate> pending_;
-  std::map<Uuid, std::size_t> running_;  // jobs of each collection
-  std::map<Uuid, std::shared_ptr<std::atomic<bool>>> stops_;
+  std::map<Uuid, Pending> pending_;                    // of collections whose twin is ready
+  std::set<std::pair<std::int64_t, Uuid>> by_weight_;  // those of them with pending ranges
+  std::set<RangeKey> stopped_;                         // copying, and no copier has it
+  std::map<RangeKey, StopFlag> assigned_;              // a copier has it
+  std::set<Uuid> gone_;                                // from the source; their drop will come
+  std::deque<RangeId> confirming_;                     // in the order of their confirmed_behind
+  std::map<Uuid, std::size_t> running_;                // jobs of each collection
+  StopFlag preparations_stop_ = std::make_shared<std::atomic<bool>>(false);
   std::size_t outstanding_ = 0;
 };
 

@@ -23,6 +23,7 @@ class CopySchedulerTest : public testing::Test {
     collection.planned = true;
     collection.ranges.resize(ranges);
     collection.ranges_unfinished = ranges;
+    collection.ranges_unconfirmed = ranges;
     collection.estimate.size_bytes = bytes;
     Collection& added = catalog_.add(std::move(collection));
     scheduler_->add(added);
@@ -44,20 +45,47 @@ class CopySchedulerTest : public testing::Test {
     }
     return out;
   }
-  void use(std::size_t workers, std::size_t parallel_collections = 0) {
-    scheduler_ = std::make_unique<CopyScheduler>(
-        catalog_, jobs_, CopyScheduler::Settings{workers, parallel_collections, 1000, 1'000'000});
+  void use(std::size_t workers, std::size_t parallel_collections = 0, std::size_t keep_bytes = 1'000'000) {
+    scheduler_ =
+        std::make_unique<CopyScheduler>(CopyScheduler::Parts{catalog_, jobs_, sender_, seams_.progress},
+                                        CopyScheduler::Settings{workers, parallel_collections, 1000, keep_bytes});
   }
-  // The copier is done with a range, as the Router takes it in.
-  void end(Collection& collection, std::size_t index, RangeState state) {
-    scheduler_->ended(collection);
-    collection.ranges[index].assigned = false;
-    collection.ranges[index].state = state;
+  // The copier is done with a range. The namespace that is complete by it.
+  std::string end(const Collection& collection, std::size_t index, RangeEnded::How how = RangeEnded::How::copied,
+                  std::string_view resume_at = "null") {
+    RangeEnded message;
+    message.range = {collection.uuid(), index};
+    message.how = how;
+    message.resume_at = value_of(resume_at);
+    message.copied = {10, 1000};
+    seams_.progress.copied_documents += 10;
+    seams_.progress.copied_bytes += 1000;
+    const Collection* complete = scheduler_->ended(message, kNow);
+    return complete == nullptr ? "" : complete->spec.ns.text();
+  }
+  static Operation event(const Collection& collection, std::string_view id) {
+    return operation(OperationKind::insert, collection.ref, id,
+                     R"({"_id": 1, "text": "about a hundred bytes of text"})");
+  }
+  // Everything that was sent to the applier, as ids; acknowledged.
+  std::vector<std::string> sent() {
+    sender_.flush();
+    std::vector<std::string> out;
+    for (const Operation& operation : applier_.take()) {
+      out.push_back((operation.kind == OperationKind::reread ? "reread " : "") + bson::to_json(operation.id));
+      applier_.acknowledge(operation.sequence);
+    }
+    sender_.poll();
+    return out;
   }
   void SetUp() override { use(1); }
 
+  TestSeams seams_;
   Catalog catalog_;
   JobQueue<CopierJob> jobs_;
+  Signal signal_;
+  ApplierQueue applier_{signal_};
+  Sender sender_{{&applier_}, {}, 1'000'000};
   std::unique_ptr<CopyScheduler> scheduler_;
   PrepareJob prepare_;  // the last ones
   CopyJob copy_;
@@ -70,13 +98,13 @@ TEST_F(CopySchedulerTest, CopiesTheBiggestCollectionFirstAndItsRangesInOrder) {
   Collection& big = add(2, 2, 1000);
   Collection& middle = add(3, 1, 100);
   EXPECT_EQ(hand_out(), Jobs{"c2/0"});
-  end(big, 0, RangeState::copied);
+  end(big, 0);
   EXPECT_EQ(hand_out(), Jobs{"c2/1"});
-  end(big, 1, RangeState::copied);
+  end(big, 1);
   EXPECT_EQ(hand_out(), Jobs{"c3/0"});
-  end(middle, 0, RangeState::copied);
+  end(middle, 0);
   EXPECT_EQ(hand_out(), Jobs{"c1/0"});
-  end(small, 0, RangeState::copied);
+  end(small, 0);
   EXPECT_EQ(hand_out(), Jobs{});
 }
 
@@ -95,9 +123,9 @@ TEST_F(CopySchedulerTest, CopiesNoMoreCollectionsAtATimeThanAsked) {
   Collection& big = add(1, 2, 100);
   add(2, 2, 10);
   EXPECT_EQ(hand_out(), (Jobs{"c1/0", "c1/1"}));
-  end(big, 0, RangeState::copied);
+  end(big, 0);
   EXPECT_EQ(hand_out(), Jobs{});
-  end(big, 1, RangeState::copied);
+  end(big, 1);
   EXPECT_EQ(hand_out(), (Jobs{"c2/0", "c2/1"}));
 }
 
@@ -111,7 +139,6 @@ TEST_F(CopySchedulerTest, ARangeStartsAtTheStreamsPosition) {
   EXPECT_EQ(range.state, RangeState::copying);
   EXPECT_EQ(range.start, kNow);
   EXPECT_NE(range.keep, nullptr);
-  EXPECT_TRUE(range.assigned);
   EXPECT_EQ(copy_.after, kNow);
   EXPECT_FALSE(copy_.clear_first);
   EXPECT_FALSE(copy_.resume_at);
@@ -144,10 +171,9 @@ TEST_F(CopySchedulerTest, StopsAndGoesOnWhereItWas) {
   EXPECT_FALSE(stop->load());
   scheduler_->stop(uuid_of(1));
   EXPECT_TRUE(stop->load());
-  for (const std::size_t index : {std::size_t{0}, std::size_t{1}}) end(collection, index, RangeState::copying);
-  collection.ranges[1].resume_at = value_of("7");
+  end(collection, 0, RangeEnded::How::stopped, "3");
+  end(collection, 1, RangeEnded::How::stopped, "7");
   EXPECT_FALSE(scheduler_->busy(uuid_of(1)));
-  scheduler_->resume(collection);
   scheduler_->hand_out({60, 1});
   (void)jobs_.take();
   const auto job = std::get<CopyJob>(*jobs_.take());
@@ -156,6 +182,8 @@ TEST_F(CopySchedulerTest, StopsAndGoesOnWhereItWas) {
   EXPECT_EQ(job.after, kNow) << "its events are kept from its own start on";
   EXPECT_FALSE(job.clear_first);
   EXPECT_FALSE(job.stop->load()) << "the old request to stop is over";
+  end(collection, 1);
+  EXPECT_EQ(collection.copied.documents, 20) << "of both jobs";
 }
 
 TEST_F(CopySchedulerTest, StopsEverything) {
@@ -167,24 +195,96 @@ TEST_F(CopySchedulerTest, StopsEverything) {
   while (auto job = jobs_.take()) EXPECT_TRUE(std::get<CopyJob>(*job).stop->load());
 }
 
-// Kept events of a collection that changed under the copy are worth nothing, and
-// what waits for the copy would wait for ever.
-TEST_F(CopySchedulerTest, ADiscardedRangeIsCopiedAnew) {
+// ---- The end of a range -----------------------------------------------------------
+
+TEST_F(CopySchedulerTest, SendsWhatWasKeptAndThenCountsTheRange) {
+  use(2);
+  Collection& collection = add(1, 2);
+  (void)hand_out();
+  for (const std::string_view id : {"1", "2", "1"}) scheduler_->keep(collection.ranges[0], event(collection, id));
+  EXPECT_EQ(end(collection, 0), "");
+  EXPECT_EQ(collection.ranges[0].state, RangeState::confirming);
+  scheduler_->confirm();
+  EXPECT_EQ(collection.ranges[0].state, RangeState::confirming) << "its events are not acknowledged (I4)";
+  EXPECT_EQ(sent(), (Jobs{"1", "2", "1"}));
+  scheduler_->confirm();
+  EXPECT_EQ(collection.ranges[0].state, RangeState::copied);
+  EXPECT_FALSE(collection.confirmed());
+  EXPECT_EQ(end(collection, 1), "db.c1") << "the last one completes the collection";
+  scheduler_->confirm();
+  EXPECT_TRUE(collection.confirmed());
+}
+
+TEST_F(CopySchedulerTest, ARangeWhoseCollectionIsGoneWaitsForTheStream) {
+  Collection& collection = add(1, 2);
+  (void)hand_out();
+  end(collection, 0, RangeEnded::How::gone);
+  EXPECT_EQ(collection.ranges[0].state, RangeState::pending);
+  EXPECT_EQ(hand_out(), Jobs{});
+}
+
+TEST_F(CopySchedulerTest, ABrokenRangeIsCopiedAnew) {
   Collection& collection = add(1, 1);
   (void)hand_out();
-  scheduler_->stop(uuid_of(1));
-  end(collection, 0, RangeState::copying);
-  collection.ranges[0].resume_at = value_of("7");
   (void)catalog_.take_changes();
-  scheduler_->discard(collection, collection.ranges[0]);
-  EXPECT_EQ(collection.ranges[0].state, RangeState::pending);
+  end(collection, 0, RangeEnded::How::broken);
   EXPECT_EQ(collection.ranges[0].keep, nullptr);
-  // Saved as pending before the position passes the change: else it would read
-  // as copied after a crash, although its events were dropped.
+  // Saved as pending before the position passes on: else it would read as copied
+  // after a crash, although its events were dropped.
   EXPECT_EQ(catalog_.take_changes().ranges.size(), 1U);
-  scheduler_->twin_is_ready(collection);
+  EXPECT_EQ(seams_.progress.copied_documents, 0);
   EXPECT_EQ(hand_out(), Jobs{"c1/0"});
   EXPECT_TRUE(copy_.clear_first);
+  EXPECT_FALSE(copy_.resume_at);
+}
+
+TEST_F(CopySchedulerTest, ReadsRejectedDocumentsAgain) {
+  Collection& collection = add(1, 1);
+  (void)hand_out();
+  Rejected message{{collection.uuid(), 0}, {}};
+  message.ids.push_back(value_of("5"));
+  scheduler_->rejected(message, kNow);
+  end(collection, 0, RangeEnded::How::stopped, "7");
+  EXPECT_EQ(sent(), Jobs{"reread 5"}) << "also when the copy stops here";
+}
+
+// ---- Keeping -----------------------------------------------------------------------
+
+TEST_F(CopySchedulerTest, TheLargestKeepMakesRoomFirst) {
+  use(2, 0, 2000);
+  Collection& busy = add(1, 1, 100);
+  Collection& quiet = add(2, 1, 10);
+  (void)hand_out();
+  scheduler_->keep(quiet.ranges[0], event(quiet, "1"));
+  int id = 0;
+  while (!busy.ranges[0].keep->reduced() && id < 100) {
+    scheduler_->keep(busy.ranges[0], event(busy, std::to_string(id++)));
+  }
+  EXPECT_LT(id, 100);
+  EXPECT_FALSE(quiet.ranges[0].keep->reduced());
+  EXPECT_EQ(quiet.ranges[0].state, RangeState::copying);
+}
+
+// Whichever copier has it or not: a range that was given up is copied again.
+TEST_F(CopySchedulerTest, ARangeThatIsGivenUpForRoomComesAgain) {
+  use(2, 0, 2000);
+  Collection& collection = add(1, 2, 100);
+  (void)hand_out();
+  end(collection, 0, RangeEnded::How::stopped, "3");
+  const auto other = copy_.stop;
+  for (const std::size_t index : {std::size_t{0}, std::size_t{1}}) {
+    Range& range = collection.ranges[index];
+    for (int id = 0; id < 100 && range.state == RangeState::copying; ++id) {
+      scheduler_->keep(range, event(collection, std::to_string(id)));
+    }
+    EXPECT_EQ(range.state, RangeState::pending) << index;
+  }
+  EXPECT_TRUE(other->load()) << "there is no use in going on with its copy";
+  EXPECT_EQ(hand_out(), Jobs{"c1/0"});
+  EXPECT_TRUE(copy_.clear_first);
+  EXPECT_FALSE(copy_.resume_at) << "from its front";
+  end(collection, 1, RangeEnded::How::stopped, "9");
+  EXPECT_EQ(hand_out(), Jobs{"c1/1"});
   EXPECT_FALSE(copy_.resume_at);
 }
 
@@ -194,9 +294,10 @@ TEST_F(CopySchedulerTest, ARangeIsHandedOutOnce) {
   scheduler_->twin_is_ready(collection);
   EXPECT_EQ(hand_out(), Jobs{"c1/0"});
   scheduler_->twin_is_ready(collection);
-  scheduler_->resume(collection);
   EXPECT_EQ(hand_out(), Jobs{});
 }
+
+// ---- Preparing ---------------------------------------------------------------------
 
 TEST_F(CopySchedulerTest, PreparesWhatIsWantedAndWaitsForItsTwin) {
   use(4);
@@ -205,31 +306,55 @@ TEST_F(CopySchedulerTest, PreparesWhatIsWantedAndWaitsForItsTwin) {
   wanted.spec.ns = {"db", "c1"};
   Collection& collection = catalog_.add(std::move(wanted));
   scheduler_->add(collection);
-  scheduler_->add(collection);
   EXPECT_EQ(hand_out(), Jobs{"prepare c1"});
   EXPECT_TRUE(prepare_.create_twin);
   EXPECT_EQ(collection.twin_state, TwinState::preparing);
   EXPECT_TRUE(scheduler_->busy(uuid_of(1)));
-  scheduler_->ended(collection);
-  collection.planned = true;
-  collection.ranges.resize(1);
-  collection.twin_state = TwinState::unsaved;
-  scheduler_->add(collection);
+  Prepared message;
+  message.collection = uuid_of(1);
+  message.twin = uuid_of(9);
+  message.ranges.resize(1);
+  EXPECT_TRUE(scheduler_->ended(message)) << "to be saved";
+  EXPECT_EQ(collection.twin_state, TwinState::unsaved);
   EXPECT_EQ(hand_out(), Jobs{}) << "a crash would forget which twin holds the documents";
   collection.twin_state = TwinState::ready;
   scheduler_->twin_is_ready(collection);
   EXPECT_EQ(hand_out(), Jobs{"c1/0"});
 }
 
-TEST_F(CopySchedulerTest, PlansAgainWithoutCreatingATwin) {
-  Collection& collection = add(1, 1);
-  (void)hand_out();
-  end(collection, 0, RangeState::pending);
-  collection.planned = false;
+TEST_F(CopySchedulerTest, PlansLaterWhatWasStoppedBehindItsTwin) {
+  Collection wanted;
+  wanted.spec.uuid = uuid_of(1);
+  wanted.spec.ns = {"db", "c1"};
+  Collection& collection = catalog_.add(std::move(wanted));
   scheduler_->add(collection);
+  (void)hand_out();
+  scheduler_->stop_all();
+  EXPECT_TRUE(prepare_.stop->load());
+  Prepared message;
+  message.collection = uuid_of(1);
+  message.stopped = true;
+  message.twin = uuid_of(9);
+  EXPECT_TRUE(scheduler_->ended(message));
+  collection.twin_state = TwinState::ready;
+  scheduler_->twin_is_ready(collection);
   EXPECT_EQ(hand_out(), Jobs{"prepare c1"});
   EXPECT_FALSE(prepare_.create_twin);
-  EXPECT_EQ(collection.twin_state, TwinState::ready);
+  EXPECT_FALSE(prepare_.stop->load());
+}
+
+TEST_F(CopySchedulerTest, PreparesAgainWhatWasStoppedBefore) {
+  Collection wanted;
+  wanted.spec.uuid = uuid_of(1);
+  wanted.spec.ns = {"db", "c1"};
+  scheduler_->add(catalog_.add(std::move(wanted)));
+  (void)hand_out();
+  Prepared message;
+  message.collection = uuid_of(1);
+  message.stopped = true;
+  EXPECT_FALSE(scheduler_->ended(message));
+  EXPECT_EQ(hand_out(), Jobs{"prepare c1"});
+  EXPECT_TRUE(prepare_.create_twin);
 }
 
 TEST_F(CopySchedulerTest, ForgetsCollectionsThatAreGone) {
@@ -239,8 +364,10 @@ TEST_F(CopySchedulerTest, ForgetsCollectionsThatAreGone) {
   wanted.spec.uuid = uuid_of(2);
   wanted.spec.ns = {"db", "c2"};
   scheduler_->add(catalog_.add(std::move(wanted)));
-  catalog_.remove(uuid_of(1));
-  catalog_.remove(uuid_of(2));
+  for (const std::uint8_t number : {std::uint8_t{1}, std::uint8_t{2}}) {
+    scheduler_->forget(uuid_of(number));
+    catalog_.remove(uuid_of(number));
+  }
   EXPECT_EQ(hand_out(), Jobs{});
 }
 

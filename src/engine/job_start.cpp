@@ -44,7 +44,6 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
       continue;
     }
     Collection collection;
-    collection.as_of = listing->as_of_database(spec.ns.database);
     for (IndexSpec& index : spec.indexes) collection.indexes.push_back({std::move(index), IndexState::waiting, {}});
     spec.indexes.clear();
     collection.spec = std::move(spec);

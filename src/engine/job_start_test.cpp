@@ -69,7 +69,6 @@ TEST_F(JobStartTest, SavesTheWantedCollectionsBeforeAnythingIsCreated) {
   const Collection* collection = job.catalog.find(source_uuid_);
   ASSERT_NE(collection, nullptr);
   EXPECT_EQ(collection->twin_state, TwinState::wanted);
-  EXPECT_EQ(collection->as_of, job.position.listed_at);
   ASSERT_EQ(collection->indexes.size(), 1U);
   EXPECT_TRUE(collection->indexes[0].spec.is_unique());
   EXPECT_EQ(collection->indexes[0].state, IndexState::waiting);

@@ -13,13 +13,11 @@ std::size_t bytes_of_key(const Operation& operation) { return operation.id.paylo
 bool Keep::add(const Operation& operation) {
   if (!reduced_) {
     Operation copy = detached(operation);
-    if (budget_->has_room(copy.size_bytes)) {
-      used_bytes_ += copy.size_bytes;
-      budget_->used_bytes += copy.size_bytes;
-      operations_.push_back(std::move(copy));
-      return true;
-    }
-    reduce();
+    if (!budget_->has_room(copy.size_bytes)) return false;
+    used_bytes_ += copy.size_bytes;
+    budget_->used_bytes += copy.size_bytes;
+    operations_.push_back(std::move(copy));
+    return true;
   }
   // A key that is there already needs no room.
   if (!budget_->has_room(bytes_of_key(operation)) &&

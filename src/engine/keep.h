@@ -31,9 +31,9 @@ class Keep {
   Keep(Keep&&) = delete;
   Keep& operator=(Keep&&) = delete;
 
-  // Takes an operation in, as a copy that owns its bytes. False: not even the
-  // key fits; nothing was taken, and the range has to be copied again from a
-  // later position.
+  // Takes an operation in, as a copy that owns its bytes; once reduced, its key.
+  // False: there is no room; nothing was taken. Then some keep has to be reduced
+  // or given up (CopyScheduler::keep).
   [[nodiscard]] bool add(const Operation& operation);
 
   // Everything that was kept, in order; after an overflow one reread for each

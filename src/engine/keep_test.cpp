@@ -58,7 +58,11 @@ TEST_F(KeepTest, OwnsItsBytes) {
 TEST_F(KeepTest, WhatOverflowsBecomesTheSetOfItsKeys) {
   const auto budget = std::make_shared<KeepBudget>(KeepBudget{2 * one() + 10, 0});
   Keep keep(budget);
-  for (const std::string_view id : {"1", "2", "1"}) ASSERT_TRUE(keep.add(insert(id)));
+  for (const std::string_view id : {"1", "2"}) ASSERT_TRUE(keep.add(insert(id)));
+  EXPECT_FALSE(keep.add(insert("1"))) << "no room";
+  EXPECT_FALSE(keep.reduced()) << "which keep makes room is another's affair";
+  keep.reduce();
+  EXPECT_TRUE(keep.add(insert("1")));
   EXPECT_TRUE(keep.reduced());
   EXPECT_LT(budget->used_bytes, 2 * one());
   EXPECT_EQ(keep.used_bytes(), budget->used_bytes);
@@ -87,6 +91,7 @@ TEST_F(KeepTest, FoldsEqualKeysOfDifferentTypes) {
 TEST_F(KeepTest, RefusesWhenNotEvenTheKeysFit) {
   const auto budget = std::make_shared<KeepBudget>(KeepBudget{one(), 0});
   Keep keep(budget);
+  keep.reduce();
   int taken = 0;
   while (taken < 100 && keep.add(insert(std::to_string(taken)))) ++taken;
   EXPECT_GT(taken, 0);

@@ -16,10 +16,6 @@ struct Listing {
   std::map<std::string, ClusterTime> later;  // databases that were listed again
   std::vector<std::string> warnings;
 
-  [[nodiscard]] ClusterTime as_of_database(const std::string& database) const {
-    const auto found = later.find(database);
-    return found == later.end() ? as_of : found->second;
-  }
   // The newest of all.
   [[nodiscard]] ClusterTime newest() const;
 };

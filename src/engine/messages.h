@@ -31,6 +31,7 @@ struct PrepareJob {
   bool create_twin = false;
   Uuid twin;  // once it is created
   std::int64_t range_bytes = 0;
+  std::shared_ptr<std::atomic<bool>> stop;
 };
 
 // Copy one range. The job ends early, at the end of a batch, when `stop` is set.
@@ -60,7 +61,8 @@ struct IndexJob {
 
 struct Prepared {
   Uuid collection;
-  Uuid twin;
+  bool stopped = false;  // as asked: not finished
+  Uuid twin;             // nil: not created
   CollectionStats estimate;
   std::vector<KeyBounds> ranges;
 };
@@ -75,9 +77,14 @@ struct RangeEnded {
   RangeId range;
   How how = How::copied;
   bson::OwnedValue resume_at;
-  CollectionStats copied;                  // by this job
-  ClusterTime read_time;                   // newest operationTime of its reads
-  std::vector<bson::OwnedValue> rejected;  // _ids of documents that the target refused
+  CollectionStats copied;  // by this job
+  ClusterTime read_time;   // newest operationTime of its reads
+};
+
+// _ids of documents that the target refused, while the copy of the range goes on.
+struct Rejected {
+  RangeId range;
+  std::vector<bson::OwnedValue> ids;
 };
 
 struct IndexesBuilt {
@@ -94,6 +101,6 @@ struct RetryParked {
   std::vector<ParkedDocument> documents;
 };
 
-using RouterMessage = std::variant<Prepared, RangeEnded, IndexesBuilt, Saved, RetryParked>;
+using RouterMessage = std::variant<Prepared, RangeEnded, Rejected, IndexesBuilt, Saved, RetryParked>;
 
 }  // namespace plm

@@ -13,10 +13,11 @@ std::size_t keep_bytes(std::size_t memory) { return memory / 6; }
 
 }  // namespace
 
-Pipeline::Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, std::uint64_t seed) {
+Pipeline::Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, std::uint64_t seed)
+    : parking_(seams.store, progress_) {
   progress_.events_read = job.position.events_read;
   progress_.events_applied = job.position.events_applied;
-  for (const ParkedDocument& parked : job.parked) progress_.park(parked.text());
+  for (const ParkedDocument& parked : job.parked) parking_.restore(parked);
   for (const auto& [uuid, collection] : job.catalog.collections()) {
     progress_.copied_bytes += collection.copied.size_bytes;
     progress_.copied_documents += collection.copied.documents;
@@ -27,16 +28,12 @@ Pipeline::Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, 
   std::vector<ApplierQueue*> queues;
   for (std::size_t i = 0; i < settings.appliers; ++i) {
     appliers_.push_back(
-        std::make_unique<Applier>(Applier::Parts{seams.source, seams.target, seams.store, seams.clock, progress_},
+        std::make_unique<Applier>(Applier::Parts{seams.source, seams.target, parking_, seams.clock, progress_},
                                   seed + 100 + i, settings.apply_batch_operations));
     queues.push_back(&appliers_.back()->queue());
   }
-  // Who applies a key is the Sender's business; every applier may know every parked key.
-  for (const ParkedDocument& parked : job.parked) {
-    for (const auto& applier : appliers_) applier->add_parked(parked);
-  }
   router_ = std::make_unique<Router>(
-      Router::Parts{seams.source, seams.target, seams.clock, progress_, copier_jobs_, index_jobs_},
+      Router::Parts{seams.source, seams.target, seams.clock, progress_, parking_, copier_jobs_, index_jobs_},
       Router::Settings{
           {settings.copiers, settings.parallel_collections, settings.range_bytes, keep_bytes(settings.memory_bytes)},
           settings.index_builders,

@@ -12,6 +12,7 @@
 #include "engine/applier.h"
 #include "engine/copier.h"
 #include "engine/index_builder.h"
+#include "engine/parking.h"
 #include "engine/reader.h"
 #include "engine/router.h"
 #include "engine/saver.h"
@@ -52,6 +53,7 @@ class Pipeline {
  private:
   // In the order of construction; what is used later outlives its users.
   Progress progress_;
+  Parking parking_;
   JobQueue<CopierJob> copier_jobs_;
   JobQueue<IndexJob> index_jobs_;
   std::unique_ptr<Reader> reader_;

@@ -51,7 +51,7 @@ struct Progress {
   void unpark(const std::string& what) {
     --parked;
     const std::lock_guard lock(mutex_);
-    std::erase_if(parked_sample_, [&](const std::string& entry) { return entry.starts_with(what); });
+    std::erase_if(parked_sample_, [&](const std::string& entry) { return entry == what; });
   }
   [[nodiscard]] std::vector<std::string> parked_sample() const {
     const std::lock_guard lock(mutex_);

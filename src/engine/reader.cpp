@@ -18,7 +18,8 @@ Result<Step> Reader::step() {
   backoff_.succeeded();
   auto batch = decode(*reply);
   if (!batch) return fail(std::move(batch.error()));
-  position_ = batch->end;
+  // A stream that was just opened at a time may name an end before that time.
+  if (batch->end.time >= position_.time) position_ = batch->end;
   progress_.source_time.reach(batch->source_time);
   progress_.events_read += static_cast<std::int64_t>(batch->events.size());
   queue_->push(*std::move(batch));

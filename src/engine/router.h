@@ -24,7 +24,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -36,12 +35,14 @@
 #include "engine/copy_scheduler.h"
 #include "engine/event_queue.h"
 #include "engine/index_scheduler.h"
+#include "engine/job_saves.h"
 #include "engine/messages.h"
+#include "engine/parking.h"
 #include "engine/progress.h"
 #include "engine/role.h"
 #include "engine/saved_job.h"
 #include "engine/saver.h"
-#include "engine/schema_change.h"
+#include "engine/schema_changer.h"
 #include "engine/sender.h"
 #include "model/filter.h"
 #include "seams/source.h"
@@ -76,6 +77,7 @@ class Router final : public Role {
     Target& target;
     Clock& clock;
     Progress& progress;
+    Parking& parking;
     JobQueue<CopierJob>& copier_jobs;
     JobQueue<IndexJob>& index_jobs;
   };
@@ -87,7 +89,7 @@ class Router final : public Role {
   };
   Router(Parts parts, Settings settings, SavedJob job, std::vector<ApplierQueue*> appliers, std::uint64_t seed);
   // Before the first step; both outlive the Router.
-  void connect(EventQueue& input, Saver& saver) { input_ = &input, saver_ = &saver; }
+  void connect(EventQueue& input, Saver& saver) { input_ = &input, saves_.connect(saver); }
 
   Result<Step> step() override;
   [[nodiscard]] Mailbox<RouterMessage>& inbox() { return inbox_; }
@@ -106,24 +108,13 @@ class Router final : public Role {
   [[nodiscard]] Catalog& catalog() { return catalog_; }
 
  private:
-  // A DDL event on its way.
-  struct PendingChange {
-    SchemaChange change;
-    ClusterTime time;
-    enum class Stage { draining, intent, effect, result } stage = Stage::draining;
-    std::uint64_t awaited_save = 0;
-    SteadyTime last_abort{};                  // of index builds in the way
-    std::optional<CollectionSpec> described;  // copy with needs_listing: what the source said
-    Uuid created;                             // create: the twin
-  };
-
   Result<bool> receive();
-  void on(const Prepared& message);
-  void on(RangeEnded& message);
-  void on(const IndexesBuilt& message);
-  void on(const Saved& message);
-  void on(const RetryParked& message);
-  void confirm_ranges();
+  Status on(const Prepared& message);
+  Status on(const RangeEnded& message);
+  Status on(const Rejected& message);
+  Status on(const IndexesBuilt& message);
+  Status on(const Saved& message);
+  Status on(const RetryParked& message);
 
   Result<bool> create_startup_views();
   Result<bool> route();
@@ -133,64 +124,33 @@ class Router final : public Role {
   void finish_batch();
   [[nodiscard]] bool at_limit(ClusterTime time) const { return limit_.load() != 0 && time.packed() > limit_.load(); }
   void route_document(const ChangeEvent& event);
-  void keep(Collection& collection, Range& range, const Operation& operation);
   [[nodiscard]] ClusterTime listed_at(std::string_view database) const;
-
-  Result<bool> advance(PendingChange& pending);
-  [[nodiscard]] Result<bool> drained(PendingChange& pending);
-  Status abort_builds(Collection& collection);
-  [[nodiscard]] std::vector<Uuid> involved(const SchemaChange& change);
-  Status carry_out(PendingChange& pending);
-  Status create_on_target(PendingChange& pending);
-  Status rename_on_target(PendingChange& pending);
-  Status drop_on_target(const Uuid& uuid);
-  Status modify_on_target(const SchemaChange& change);
-  Status drop_indexes_on_target(const SchemaChange& change);
-  Status change_views(const SchemaChange& change);
-  Status put_view(const CollectionSpec& view);
-  void apply_to_catalog(PendingChange& pending);
 
   bool hand_out_work();
   bool come_to_rest();
-  bool save_if_due();
-  [[nodiscard]] bool saver_idle() const { return saved_generation_ == generation_; }
-  std::uint64_t save();
   void publish();
-  Result<Step> retry(Error error);
   void warn(const std::string& text);
 
   Parts parts_;
   Settings settings_;
   Catalog catalog_;
-  SavedPosition saved_;  // what the next save says; the parts that change are filled in then
   Sender sender_;
   CopyScheduler copying_;
   IndexScheduler indexing_;
+  JobSaves saves_;
+  SchemaChanger changer_;  // busy: the event at next_event_ is its
   Mailbox<RouterMessage> inbox_;
   EventQueue* input_ = nullptr;
-  Saver* saver_ = nullptr;
-  Backoff backoff_;
+  Backoff backoff_;  // of what the Router itself asks of the servers
 
   // The stream.
   std::optional<EventBatch> batch_;
   std::size_t next_event_ = 0;
   std::size_t since_checkpoint_ = 0;
-  ClusterTime time_;                      // of the last event processed, or of the end of a batch
-  std::optional<PendingChange> pending_;  // the event at next_event_ is this one
+  ClusterTime time_;  // of the last event processed, or of the end of a batch
   std::vector<Namespace> startup_views_;
-  std::deque<RangeId> confirming_;  // in the order of their confirmed_behind
 
-  // Saving.
-  std::uint64_t generation_ = 0;
-  std::uint64_t saved_generation_ = 0;
-  std::vector<Uuid> twins_in_save_;
-  bool save_soon_ = false;
-  SteadyTime last_save_{};
-  ClusterTime last_saved_time_;
-
-  bool resting_ = false;
   std::uint64_t pause_save_ = 0;  // the save that pausing ends with; 0: not paused
-
   std::atomic<std::uint64_t> limit_{0};
   std::atomic<bool> pause_{false};
   SteadyTime last_publish_{};

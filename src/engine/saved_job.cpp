@@ -101,7 +101,6 @@ bson::Document to_document(const Collection& collection) {
   append_namespace(out, "ns", collection.spec.ns);
   out.append("options", collection.spec.options);
   out.append("timeSeries", collection.spec.kind == CollectionKind::time_series);
-  out.append_timestamp("asOf", collection.as_of.packed());
   if (collection.ref) {
     auto twin = out.document("twin");
     append_namespace(*twin, "ns", collection.ref->twin.ns);
@@ -133,7 +132,6 @@ Result<Collection> collection_from(bson::View document) {
   out.spec.ns = namespace_from(document["ns"]);
   out.spec.options = bson::Document(document["options"].as_document());
   out.spec.kind = document["timeSeries"].as_bool() ? CollectionKind::time_series : CollectionKind::collection;
-  out.as_of = time_from(document["asOf"]);
   if (out.spec.uuid.is_nil()) return fail(torn(document, "no UUID"));
   if (out.spec.ns.collection.empty()) return fail(torn(document, "no name"));
   if (const bson::Value twin = document["twin"]) {
@@ -147,6 +145,7 @@ Result<Collection> collection_from(bson::View document) {
   out.planned = ranges > 0;
   out.ranges.resize(static_cast<std::size_t>(std::max<std::int64_t>(ranges, 0)));
   out.ranges_unfinished = out.ranges.size();
+  out.ranges_unconfirmed = out.ranges.size();
   const bson::View estimate = document["estimate"].as_document();
   out.estimate = {estimate["documents"].as_int64(), estimate["bytes"].as_int64()};
   const bson::View copied = document["copied"].as_document();
@@ -348,7 +347,10 @@ Result<std::optional<SavedJob>> load_job(StateStore& store) {
     Collection* collection = out.catalog.find(range->collection);
     // Ranges are written before their collection and removed after it.
     if (collection == nullptr || range->index >= collection->ranges.size()) continue;
-    if (range->range.state == RangeState::copied) --collection->ranges_unfinished;
+    if (range->range.state == RangeState::copied) {
+      --collection->ranges_unfinished;
+      --collection->ranges_unconfirmed;
+    }
     collection->ranges[range->index] = std::move(range->range);
     ++seen[range->collection];
   }

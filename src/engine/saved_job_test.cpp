@@ -26,7 +26,6 @@ Collection example_collection() {
   out.spec.uuid = uuid_of(1);
   out.spec.ns = {"db", "c.with.dots"};
   out.spec.options = json(R"({"validator": {"a": {"$exists": true}}, "expireAfterSeconds": {"$numberLong": "60"}})");
-  out.as_of = {10, 2};
   out.twin_state = TwinState::ready;
   out.ref = collection_ref({"db", "other_name"}, uuid_of(1), uuid_of(2));
   out.planned = true;
@@ -110,7 +109,6 @@ TEST(SavedJob, ReadsACollectionBack) {
   const auto after = collection_from(to_document(before).view());
   ASSERT_TRUE(after);
   EXPECT_EQ(after->spec, before.spec);
-  EXPECT_EQ(after->as_of, before.as_of);
   EXPECT_EQ(after->twin_state, TwinState::ready);
   EXPECT_EQ(after->ref->twin, before.ref->twin);
   EXPECT_EQ(after->ref->source_uuid, uuid_of(1));

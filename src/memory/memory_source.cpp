@@ -8,6 +8,9 @@ namespace plm {
 
 namespace {
 
+// A full reply: so few that tests see several.
+constexpr std::size_t kDocumentsPerReply = 3;
+
 constexpr int kMaxTimeExpired = 50;
 constexpr int kCappedPositionLost = 136;
 constexpr int kCursorNotFound = server_code::cursor_not_found;
@@ -288,7 +291,13 @@ Result<ReadDocuments> MemorySource::read_documents(const SourceRead& read, const
     const auto collection = find(read);
     if (!collection) return fail(collection.error());
     for (const bson::OwnedValue& id : ids) {
-      if (const DocumentPtr document = (*collection)->find(id.value())) out.documents.push_back(*document);
+      const DocumentPtr document = (*collection)->find(id.value());
+      if (document == nullptr) continue;
+      if (out.documents.size() == kDocumentsPerReply) {
+        out.complete = false;
+        break;
+      }
+      out.documents.push_back(*document);
     }
     out.read_time = deployment_.now();
     return out;

@@ -318,6 +318,20 @@ Result<CatalogReader::IndexStates> CatalogReader::index_states(const std::string
   return out;
 }
 
+Result<std::vector<std::vector<std::string>>> CatalogReader::running_builds(const std::string& database,
+                                                                            const Uuid& uuid) const {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  std::map<Uuid, std::vector<std::string>> builds;
+  const Status read = visit_indexes(*connection, database, uuid, [&](bson::View entry) {
+    if (is_building(entry)) builds[Uuid(entry["buildUUID"])].emplace_back(spec_of(entry)["name"].as_string());
+  });
+  if (!read) return fail(read.error());
+  std::vector<std::vector<std::string>> out;
+  for (auto& [build, names] : builds) out.push_back(std::move(names));
+  return out;
+}
+
 Result<CollectionStats> CatalogReader::stats(const Namespace& ns) const {
   auto connection = pool_->connect();
   if (!connection) return fail(connection.error());

@@ -36,6 +36,8 @@ class CatalogReader {
     std::vector<std::string> building;
   };
   Result<IndexStates> index_states(const std::string& database, const Uuid& uuid) const;
+  // The names of the indexes of each build that is running.
+  Result<std::vector<std::vector<std::string>>> running_builds(const std::string& database, const Uuid& uuid) const;
 
   Result<CollectionStats> stats(const Namespace& ns) const;
   // Counted along the index of _id, not taken from the metadata, which an

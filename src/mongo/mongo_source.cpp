@@ -29,9 +29,14 @@ constexpr std::int32_t kMajorityWaitMs = 20'000;
 constexpr int kOversampling = 20;
 // Each sampled document may be a read from disk: so many at once stay within
 // the time limit of a command.
-constexpr int kSampleStep = 5000;
+constexpr std::int64_t kSampleStep = 5000;
+// A $sample of less than 5 % of a collection of at least 100 documents is random
+// reads; a larger one reads everything (documented for $sample).
+constexpr std::int64_t kSmallestSampledPart = 25;
+constexpr std::int64_t kMostSampled = 200'000;
 constexpr std::size_t kIdsPerRead = 1000;
 constexpr std::size_t kIdBytesPerRead = 4 << 20;
+constexpr std::size_t kDocumentBytesPerRead = 8 << 20;
 
 bson::Document note_command(const std::string& text) {
   bson::Builder command;
@@ -106,6 +111,7 @@ bson::Document find_ids_command(const SourceRead& read, std::span<const bson::Ow
     auto wanted = id->array("$in");
     for (const bson::OwnedValue& value : ids) wanted.append(value.value());
   }
+  command.append("batchSize", static_cast<std::int32_t>(kIdsPerRead));
   mongo::append_majority_read(command, read.after);
   return command.take();
 }
@@ -176,9 +182,15 @@ Result<std::vector<bson::OwnedValue>> MongoSource::sample_ids(const Namespace& n
   if (count <= 0) return std::vector<bson::OwnedValue>();
   auto connection = parts_->pool->connect();
   if (!connection) return fail(connection.error());
+  auto stats = parts_->catalog.stats(ns);
+  if (!stats) return fail(stats.error());
+  // A larger part of the collection would be sampled by reading and sorting all of it.
+  const std::int64_t most = std::min(stats->documents / kSmallestSampledPart, kMostSampled);
   std::vector<bson::OwnedValue> sample;
-  for (int left = count * kOversampling; left > 0; left -= kSampleStep) {
-    auto read = mongo::read_all(*connection, ns.database, sample_command(ns, std::min(left, kSampleStep)).view(),
+  for (std::int64_t left = std::min<std::int64_t>(std::int64_t{count} * kOversampling, most); left > 0;
+       left -= kSampleStep) {
+    const auto step = static_cast<int>(std::min(left, kSampleStep));
+    auto read = mongo::read_all(*connection, ns.database, sample_command(ns, step).view(),
                                 [&](bson::View document) { sample.emplace_back(document["_id"]); });
     if (!read) return fail(read.error().within("sampling " + ns.text()));
   }
@@ -198,14 +210,31 @@ Result<std::unique_ptr<RangeReader>> MongoSource::read_range(const SourceRead& r
 Result<ReadDocuments> MongoSource::read_documents(const SourceRead& read, const std::vector<bson::OwnedValue>& ids) {
   auto connection = parts_->pool->connect();
   if (!connection) return fail(connection.error());
+  if (auto pinned = connection->pin(); !pinned) return fail(pinned.error());
   ReadDocuments out;
-  std::span<const bson::OwnedValue> rest = ids;
-  while (!rest.empty()) {
+  std::size_t bytes = 0;
+  for (std::span<const bson::OwnedValue> rest = ids; !rest.empty();) {
+    if (bytes > kDocumentBytesPerRead) {
+      out.complete = false;
+      break;
+    }
     const std::size_t now = ids_that_fit(rest);
-    auto time = mongo::read_all(*connection, read.database, find_ids_command(read, rest.first(now)).view(),
-                                [&](bson::View document) { out.documents.emplace_back(document); });
-    if (!time) return fail(time.error());
-    out.read_time = std::max(out.read_time, *time);
+    auto reply = connection->run(read.database, find_ids_command(read, rest.first(now)).view());
+    if (!reply) return fail(reply.error());
+    const bson::View cursor = (*reply)["cursor"].as_document();
+    for (const bson::Element& element : cursor["firstBatch"].as_document()) {
+      out.documents.emplace_back(element.value.as_document());
+      bytes += out.documents.back().size_bytes();
+    }
+    out.read_time = std::max(out.read_time, reply->operation_time());
+    if (const std::int64_t id = cursor["id"].as_int64(); id != 0) {  // the reply is full
+      out.complete = false;
+      bson::Builder kill;
+      kill.append("killCursors", Namespace::parse(cursor["ns"].as_string()).collection);
+      kill.array("cursors").append(id);
+      (void)connection->run(read.database, kill.view());  // it ends by itself otherwise
+      break;
+    }
     rest = rest.subspan(now);
   }
   return out;

@@ -203,6 +203,28 @@ Status MongoTarget::drop_index(const Twin& twin, const std::string& name) {
   return fail(dropped.error().within("dropping index " + name + " of " + twin.ns.text()));
 }
 
+Status MongoTarget::abort_builds(const Twin& twin) {
+  auto builds = parts_->catalog.running_builds(twin.ns.database, twin.uuid);
+  if (!builds) {
+    if (builds.error().code == ErrorCode::not_found) return {};
+    return fail(builds.error().within("looking for index builds of " + twin.ns.text()));
+  }
+  // Only all the names of a build together end it.
+  for (const std::vector<std::string>& names : *builds) {
+    bson::Builder command;
+    command.append("dropIndexes", twin.ns.collection);
+    {
+      auto array = command.array("index");
+      for (const std::string& name : names) array.append(name);
+    }
+    append_identity(command, twin.uuid);
+    const Status dropped = run_ddl(*parts_->pool, twin.ns.database, command);
+    if (dropped || dropped.error().server_code == server_code::index_not_found) continue;
+    return fail(dropped.error().within("ending index builds of " + twin.ns.text()));
+  }
+  return {};
+}
+
 Result<std::vector<IndexSpec>> MongoTarget::list_indexes(const Twin& twin) {
   return parts_->catalog.list_indexes(twin.ns.database, twin.uuid);
 }

@@ -77,14 +77,18 @@ Status delete_max_key(Connection& connection, const Twin& twin) {
 }  // namespace
 
 Status clear_range(Connection& connection, const Twin& twin, const KeyBounds& bounds) {
+  // Each scan begins where the one before did end: from the front it would walk over
+  // all that is deleted already.
+  KeyBounds rest = bounds;
   for (;;) {
-    auto reply = connection.run(twin.ns.database, find_keys_command(twin, bounds).view());
+    auto reply = connection.run(twin.ns.database, find_keys_command(twin, rest).view());
     if (!reply) return fail(reply.error());
     const bson::View found = (*reply)["cursor"].as_document()["firstBatch"].as_document();
     if (found.empty()) break;
     if (auto deleted = delete_keys(connection, twin, found); !deleted) return deleted;
+    rest.min = bson::OwnedValue((*found.begin()).value.as_document()["_id"]);
   }
-  if (bounds.min && !bounds.max) return delete_max_key(connection, twin);
+  if (rest.min && !bounds.max) return delete_max_key(connection, twin);
   return {};
 }
 

@@ -69,6 +69,7 @@ class ChangeStream {
 
 struct ReadDocuments {
   std::vector<bson::Document> documents;  // those of the asked that exist
+  bool complete = true;                   // false: some more may exist; at least one is here
   ClusterTime read_time;
 };
 
@@ -105,7 +106,8 @@ class Source {
   };
   virtual Result<std::unique_ptr<RangeReader>> read_range(const SourceRead& read, const KeyBounds& bounds,
                                                           const RangeOptions& options) = 0;
-  // The documents with these _ids. Errors: not_found when the collection is gone.
+  // The documents with these _ids, as far as about 16 MB hold them. Errors:
+  // not_found when the collection is gone.
   virtual Result<ReadDocuments> read_documents(const SourceRead& read, const std::vector<bson::OwnedValue>& ids) = 0;
 
   struct StreamOptions {

@@ -83,6 +83,9 @@ class Target {
   virtual std::vector<IndexResult> create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes) = 0;
   // Not an error when it does not exist. Ends a build that is running.
   virtual Status drop_index(const Twin& twin, const std::string& name) = 0;
+  // Ends every index build that runs on the collection, whoever began it. Not an
+  // error when there is none.
+  virtual Status abort_builds(const Twin& twin) = 0;
   virtual Result<std::vector<IndexSpec>> list_indexes(const Twin& twin) = 0;
 
   // Inserts an array of documents; one whose _id exists replaces what is there.

@@ -1,0 +1,80 @@
+#include "engine/parking.h"
+
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+
+namespace plm {
+
+void Parking::restore(const ParkedDocument& document) {
+  const std::lock_guard lock(mutex_);
+  bson::OwnedValue id = document.id;
+  const DocumentKey key{document.collection, id.value(), bson::hash(id.value())};
+  if (documents_.emplace(key, ParkedDocument{document.collection, document.ns, std::move(id), document.reason})
+          .second) {
+    ++count_;
+    progress_.park(document.text());
+  }
+}
+
+bool Parking::holds(const Operation& operation) const {
+  if (empty()) return false;
+  const std::lock_guard lock(mutex_);
+  return documents_.contains(key_of(operation));
+}
+
+Status Parking::park(const Operation& operation, const Error& reason) {
+  if (holds(operation)) return {};
+  const ParkedDocument document{operation.collection->source_uuid, operation.collection->twin.ns,
+                                bson::OwnedValue(operation.id), reason.message};
+  const StoreChange change = plm::park(document);
+  if (auto saved = store_.save({&change, 1}); !saved) return fail(saved.error().within("saving a parked document"));
+  log::warn("a document cannot be written to the target; it is parked",
+            {{"namespace", document.ns.text()}, {"code", reason.server_code}, {"reason", reason.message}});
+  restore(document);
+  return {};
+}
+
+Status Parking::release(const Operation& operation) {
+  if (empty()) return {};
+  StoreChange change;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto entry = documents_.find(key_of(operation));
+    if (entry == documents_.end()) return {};
+    change = unpark(entry->first.collection, entry->second.id.value());  // equal, not the same: 1 and 1.0
+  }
+  if (auto saved = store_.save({&change, 1}); !saved) return fail(saved.error().within("releasing a parked document"));
+  log::info("a parked document was written", {{"namespace", operation.collection->twin.ns.text()}});
+  const std::lock_guard lock(mutex_);
+  erase(documents_.find(key_of(operation)));
+  return {};
+}
+
+Status Parking::forget(const Uuid& collection) {
+  if (empty()) return {};
+  std::vector<DocumentKey> gone;
+  std::vector<StoreChange> changes;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, document] : documents_) {
+      if (key.collection != collection) continue;
+      gone.push_back(key);
+      changes.push_back(unpark(collection, document.id.value()));
+    }
+  }
+  if (gone.empty()) return {};
+  if (auto saved = store_.save(changes); !saved) return fail(saved.error().within("forgetting parked documents"));
+  const std::lock_guard lock(mutex_);
+  for (const DocumentKey& key : gone) erase(documents_.find(key));
+  return {};
+}
+
+void Parking::erase(Documents::iterator entry) {
+  progress_.unpark(entry->second.text());
+  documents_.erase(entry);
+  --count_;
+}
+
+}  // namespace plm

@@ -1,0 +1,63 @@
+#include "engine/target_schema.h"
+
+#include <algorithm>
+
+namespace plm {
+
+bson::Document creation_options(const CollectionSpec& spec) {
+  bson::Builder out;
+  for (const bson::Element& option : spec.options.view()) {
+    if (option.key == "uuid" || option.key == "temp") continue;
+    // Refused at 2147483647 here, unlike for indexes (H5); becomes real at finalize.
+    if (option.key == "expireAfterSeconds") continue;
+    out.append(option.key, option.value);
+  }
+  return out.take();
+}
+
+Result<Uuid> create_twin(Target& target, const CollectionSpec& spec) {
+  const bson::Document options = creation_options(spec);
+  auto created = target.create(spec.ns, options.view());
+  if (created || created.error().server_code != server_code::namespace_exists) return created;
+  // Ours of an attempt whose outcome was unknown, or one that came in the way.
+  // Only an empty one may go (H13).
+  auto present = target.list_collections(spec.ns.database);
+  if (!present) return fail(std::move(present.error()));
+  const auto same_name = std::ranges::find(*present, spec.ns, &CollectionSpec::ns);
+  if (same_name == present->end()) {
+    return fail(ErrorCode::network, spec.ns.text() + " appeared and disappeared on the target");
+  }
+  auto count = target.count_documents(spec.ns);
+  if (!count) return fail(std::move(count.error()));
+  if (*count > 0 || same_name->is_view()) {
+    return fail(ErrorCode::wrong_state, spec.ns.text() + " exists on the target and is not this job's");
+  }
+  if (auto dropped = target.drop({spec.ns, same_name->uuid}); !dropped) return fail(std::move(dropped.error()));
+  return target.create(spec.ns, options.view());
+}
+
+Status put_view(Target& target, const CollectionSpec& view) {
+  auto created = target.create(view.ns, view.options.view());
+  if (created) return {};
+  if (created.error().server_code != server_code::namespace_exists) {
+    return fail(created.error().within("create view " + view.ns.text()));
+  }
+  if (auto dropped = target.drop_view(view.ns); !dropped)
+    return fail(dropped.error().within("drop view " + view.ns.text()));
+  created = target.create(view.ns, view.options.view());
+  if (!created) return fail(created.error().within("create view " + view.ns.text()));
+  return {};
+}
+
+Status rename_twin(Target& target, const Twin& twin, const Namespace& to) {
+  auto renamed = target.rename(twin, to);
+  if (renamed) return {};
+  // Perhaps an attempt of unknown outcome had succeeded: the UUID tells.
+  auto present = target.list_collections(to.database);
+  if (!present) return fail(std::move(present.error()));
+  const auto at_new_name = std::ranges::find(*present, to, &CollectionSpec::ns);
+  if (at_new_name != present->end() && at_new_name->uuid == twin.uuid) return {};
+  return fail(renamed.error().within("rename " + twin.ns.text() + " to " + to.text()));
+}
+
+}  // namespace plm

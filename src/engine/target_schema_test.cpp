@@ -1,0 +1,44 @@
+#include "engine/target_schema.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/test_seams.h"
+
+namespace plm {
+namespace {
+
+class TargetSchemaTest : public testing::Test {
+ protected:
+  [[nodiscard]] const MemoryCollection* on_target(const Namespace& ns) { return seams_.target_set.find(ns); }
+  static CollectionSpec view(std::string_view on) {
+    return {kNs, CollectionKind::view, {}, json("{\"viewOn\": \"" + std::string(on) + "\", \"pipeline\": []}"), {}};
+  }
+  TestSeams seams_;
+};
+
+// These would reject or remove documents that the source still holds.
+TEST_F(TargetSchemaTest, CreatesWithoutWhatRemovesDocuments) {
+  CollectionSpec spec;
+  spec.options = json(R"({"uuid": 1, "temp": true, "expireAfterSeconds": 60, "validator": {"a": 1}})");
+  EXPECT_EQ(creation_options(spec).view().json(), text_of(R"({"validator": {"a": 1}})"));
+}
+
+TEST_F(TargetSchemaTest, ReplacesAViewOfTheName) {
+  ASSERT_TRUE(put_view(seams_.target, view("a")));
+  ASSERT_TRUE(put_view(seams_.target, view("b")));
+  EXPECT_EQ(on_target(kNs)->options["viewOn"].as_string(), "b");
+}
+
+// An attempt whose reply was lost may have been carried out.
+TEST_F(TargetSchemaTest, ARenameThatHappenedIsASuccess) {
+  const Namespace to{"db", "new"};
+  const Uuid uuid = seams_.target.create(kNs, {}).value();
+  ASSERT_TRUE(rename_twin(seams_.target, {kNs, uuid}, to));
+  ASSERT_TRUE(rename_twin(seams_.target, {kNs, uuid}, to));
+  EXPECT_EQ(on_target(to)->uuid, uuid);
+  const Uuid other = seams_.target.create(kNs, {}).value();
+  EXPECT_FALSE(rename_twin(seams_.target, {kNs, other}, to)) << "the name is another's";
+}
+
+}  // namespace
+}  // namespace plm
