@@ -117,6 +117,15 @@ Status drop_unfinished_twins(const SavedJob& job, Target& target,
   return {};
 }
 
+// Collections without a twin that the event behind the position drops: their
+// names may be another's on the target already.
+void forget_what_is_dropped(SavedJob& job) {
+  for (const Uuid& uuid : job.position.dropping) {
+    const Collection* collection = job.catalog.find(uuid);
+    if (collection != nullptr && !collection->ref) job.catalog.remove(uuid);
+  }
+}
+
 }  // namespace
 
 Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, StateStore& store) {
@@ -128,6 +137,7 @@ Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, Stat
   if (!names) return fail(std::move(names.error()));
   if (auto matched = match_twins(**job, *names); !matched) return fail(std::move(matched.error()));
   if (auto dropped = drop_unfinished_twins(**job, target, *names); !dropped) return fail(std::move(dropped.error()));
+  forget_what_is_dropped(**job);
   // What the process before this one wrote behind its last save is on the
   // target: until the stream has passed the present, it may be ahead (M9).
   auto now = source.append_note("plm goes on to replicate");

@@ -163,6 +163,14 @@ TEST_F(JobStartTest, ATwinWhoseDropDidNotTakeEffectIsKept) {
   EXPECT_NE(restored().catalog.find(source_uuid_), nullptr);
 }
 
+// Its name may be another's already: to prepare it would meet that one's documents.
+TEST_F(JobStartTest, ACollectionWithoutATwinThatIsAboutToBeDroppedIsForgotten) {
+  SavedJob saved = begin();
+  saved.position.dropping = {source_uuid_};
+  save(saved);
+  EXPECT_EQ(restored().catalog.find(source_uuid_), nullptr);
+}
+
 // Twins whose UUID was not saved before the crash: their names must be free for
 // what the stream brings, and nobody may mistake them for his own.
 TEST_F(JobStartTest, AnEmptyLeftoverOfAWantedNameGoes) {

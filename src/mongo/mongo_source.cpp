@@ -111,7 +111,8 @@ bson::Document find_ids_command(const SourceRead& read, std::span<const bson::Ow
     auto wanted = id->array("$in");
     for (const bson::OwnedValue& value : ids) wanted.append(value.value());
   }
-  command.append("batchSize", static_cast<std::int32_t>(kIdsPerRead));
+  // One more than are asked for, so that only a full reply leaves a cursor.
+  command.append("batchSize", static_cast<std::int32_t>(kIdsPerRead) + 1);
   mongo::append_majority_read(command, read.after);
   return command.take();
 }

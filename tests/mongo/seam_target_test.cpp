@@ -1,4 +1,5 @@
 #include <chrono>
+#include <functional>
 #include <thread>
 
 #include "fixture.h"
@@ -125,25 +126,52 @@ TEST_F(TargetSeam, DropsAnIndexOnce) {
   EXPECT_TRUE(succeeded(target_->drop_index({ns("none"), Uuid({1})}, "y")));
 }
 
-TEST_F(TargetSeam, DroppingAnIndexEndsItsBuild) {
-  const Twin a = twin("a");
-  target_server_->fill(ns("a"), 1, 10);
-  target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuildUnlocked","mode":"alwaysOn"})");
-  std::vector<IndexResult> results;
-  std::jthread builder([&] { results = target_->create_indexes(a, specs({R"({"key":{"y":1},"name":"y"})"})); });
-  const auto building = [&] {
-    const auto reply = target_server_->run(database_, R"({"listIndexes":"a","includeBuildUUIDs":true})");
-    return reply.view().json().find("buildUUID") != std::string::npos;
-  };
-  while (!building()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  std::jthread dropper([&] { EXPECT_TRUE(succeeded(target_->drop_index(a, "y"))); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuildUnlocked","mode":"off"})");
-  builder.join();
-  dropper.join();
+// Builds indexes of collection "a" and ends the build while it is under way.
+class EndingBuilds : public TargetSeam {
+ protected:
+  std::vector<IndexResult> build_and(const std::vector<IndexSpec>& indexes,
+                                     const std::function<Status(const Twin&)>& end) {
+    const Twin a = twin("a");
+    target_server_->fill(ns("a"), 1, 10);
+    target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuildUnlocked","mode":"alwaysOn"})");
+    std::vector<IndexResult> results;
+    std::jthread builder([&] { results = target_->create_indexes(a, indexes); });
+    const auto building = [&] {
+      const auto reply = target_server_->run(database_, R"({"listIndexes":"a","includeBuildUUIDs":true})");
+      return reply.view().json().find("buildUUID") != std::string::npos;
+    };
+    while (!building()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::jthread dropper([&] { EXPECT_TRUE(succeeded(end(a))); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuildUnlocked","mode":"off"})");
+    builder.join();
+    dropper.join();
+    EXPECT_THAT(*target_->list_indexes(a), IsEmpty());
+    return results;
+  }
+};
+
+TEST_F(EndingBuilds, DroppingAnIndexEndsItsBuild) {
+  const auto results =
+      build_and(specs({R"({"key":{"y":1},"name":"y"})"}), [&](const Twin& a) { return target_->drop_index(a, "y"); });
   ASSERT_THAT(results, SizeIs(1));
   EXPECT_EQ(results[0].status.error().server_code, server_code::index_build_aborted);
-  EXPECT_THAT(*target_->list_indexes(a), IsEmpty());
+}
+
+// A build of several ends only when all of them are named together.
+TEST_F(EndingBuilds, ABuildOfSeveralIndexesEnds) {
+  const auto results = build_and(
+      specs({R"({"key":{"x":1},"name":"x"})", R"({"key":{"y":1},"name":"y"})", R"({"key":{"z":1},"name":"z"})"}),
+      [&](const Twin& a) { return target_->abort_builds(a); });
+  ASSERT_THAT(results, SizeIs(3));
+  for (const IndexResult& result : results) {
+    EXPECT_EQ(result.status.error().server_code, server_code::index_build_aborted);
+  }
+}
+
+TEST_F(TargetSeam, ThereMayBeNoBuildToEnd) {
+  EXPECT_TRUE(succeeded(target_->abort_builds(twin("a"))));
+  EXPECT_TRUE(succeeded(target_->abort_builds({ns("none"), Uuid({1, 2, 3, 4, 5, 6, 0x47, 8, 0x89})})));
 }
 
 TEST_F(TargetSeam, InsertsAndReplacesWhatExists) {

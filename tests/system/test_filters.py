@@ -30,7 +30,7 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize("include, exclude, expected", RULES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("include, exclude, expected", RULES, ids=[f"{rule[0]}-{rule[1]}" for rule in RULES])
 def test_rules_hold_for_the_copy_and_for_changes(pair, plm, include, exclude, expected):
     def insert(key: str) -> None:
         for database, collections in SOURCE.items():
