@@ -11,6 +11,9 @@ else()
   target_link_options(plm_flags INTERFACE -fsanitize=${PLM_SANITIZE})
 endif()
 
+# Every program that ctest runs.
+add_custom_target(plm_tests)
+
 # plm_library(NAME SOURCES ... TESTS ... DEPENDS ... [TEST_DEPENDS ...])
 # A layer as the static library plm_NAME, and its tests, which lie beside the
 # code, as the program plm_NAME_test.
@@ -34,5 +37,6 @@ function(plm_library name)
     # their compile commands and cannot read g++'s precompiled headers.
     target_precompile_headers(plm_${name}_test PRIVATE <gmock/gmock.h> <gtest/gtest.h> <map> <string> <vector>)
     add_test(NAME ${name} COMMAND plm_${name}_test)
+    add_dependencies(plm_tests plm_${name}_test)
   endif()
 endfunction()

@@ -48,6 +48,7 @@ class MemoryTarget : public Target {
   Status modify(const Twin& twin, bson::View change) override;
   std::vector<IndexResult> create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes) override;
   Status drop_index(const Twin& twin, const std::string& name) override;
+  Result<int> processors() override { return 2; }
   Status abort_builds(const Twin& /*twin*/) override { return {}; }  // builds take no time here
   Result<std::vector<IndexSpec>> list_indexes(const Twin& twin) override;
   Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents) override;

@@ -203,6 +203,19 @@ Status MongoTarget::drop_index(const Twin& twin, const std::string& name) {
   return fail(dropped.error().within("dropping index " + name + " of " + twin.ns.text()));
 }
 
+Result<int> MongoTarget::processors() {
+  auto connection = parts_->pool->connect();
+  if (!connection) return fail(connection.error());
+  bson::Builder command;
+  command.append("hostInfo", 1);
+  auto reply = connection->run("admin", command.view());
+  if (!reply) {
+    if (retryable(reply.error())) return fail(reply.error().within("asking for the target's processors"));
+    return 0;
+  }
+  return static_cast<int>((*reply)["system"].as_document()["numCores"].as_int64());
+}
+
 Status MongoTarget::abort_builds(const Twin& twin) {
   auto builds = parts_->catalog.running_builds(twin.ns.database, twin.uuid);
   if (!builds) {

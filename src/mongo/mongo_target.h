@@ -37,6 +37,7 @@ class MongoTarget final : public Target {
   Status modify(const Twin& twin, bson::View change) override;
   std::vector<IndexResult> create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes) override;
   Status drop_index(const Twin& twin, const std::string& name) override;
+  Result<int> processors() override;
   Status abort_builds(const Twin& twin) override;
   Result<std::vector<IndexSpec>> list_indexes(const Twin& twin) override;
 

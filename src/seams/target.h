@@ -65,6 +65,9 @@ class Target {
   // allows. The scratch collection is removed.
   virtual Result<ApplyMode> probe_apply_mode() = 0;
 
+  // Processor cores of the primary's machine; 0 when the server does not say.
+  virtual Result<int> processors() = 0;
+
   virtual Result<std::vector<std::string>> list_databases() = 0;
   virtual Result<std::vector<CollectionSpec>> list_collections(const std::string& database) = 0;
   virtual Result<std::int64_t> count_documents(const Namespace& ns) = 0;
