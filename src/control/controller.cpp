@@ -43,6 +43,29 @@ PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filt
   return out;
 }
 
+// Takes the place of what the report of the status said.
+void add_to(const FinalReport& report, StatusReport::Finalization& out) {
+  out.differences = report.differences;
+  out.unsuccessful_indexes.clear();
+  for (const FailedIndex& index : report.failed_indexes) {
+    const auto kind =
+        index.kind == FailedIndex::Kind::failed ? UnsuccessfulIndex::Kind::failed : UnsuccessfulIndex::Kind::incomplete;
+    out.unsuccessful_indexes.push_back({index.ns.text(), index.name, kind, index.keys, index.reason});
+  }
+}
+
+// What was known before the first index became real.
+FinalReport report_from(const StatusReport::Finalization& known) {
+  FinalReport out;
+  out.differences = known.differences;
+  for (const UnsuccessfulIndex& index : known.unsuccessful_indexes) {
+    const auto kind =
+        index.kind == UnsuccessfulIndex::Kind::failed ? FailedIndex::Kind::failed : FailedIndex::Kind::incomplete;
+    out.failed_indexes.push_back({kind, Namespace::parse(index.ns), index.name, index.keys, index.reason});
+  }
+  return out;
+}
+
 }  // namespace
 
 Controller::Controller(Parts parts, Settings settings)
@@ -259,7 +282,7 @@ void Controller::run(const std::stop_token& stop) {
     serve_requests();
     tick();
     // Finalizing goes from step to step without a rest.
-    if (!finalizer_) wake_.wait(seen, kTick, stop);
+    if (!finalizer_ || parts_.clock.steady_now() < next_try_) wake_.wait(seen, kTick, stop);
   }
   {
     const std::lock_guard lock(requests_mutex_);
@@ -302,6 +325,8 @@ void Controller::tick() {
     } else if (record_unsaved_) {
       status = save_record(record_);
       if (status) record_unsaved_ = false;
+    } else if (record_.state == JobState::idle && settings_.start) {
+      status = start_unasked();
     } else if (engine_wanted_) {
       status = run_engine();
     } else if (record_.state == JobState::finalizing) {
@@ -357,11 +382,17 @@ Status Controller::load() {
   }
   if (record_.state != JobState::idle) log::info("found a saved job", {{"state", name_of(record_.state)}});
   engine_wanted_ = record_.state == JobState::running || (record_.state == JobState::finalizing && !record_.converting);
-  if (record_.state == JobState::idle && settings_.start) {
-    if (auto started = do_start(*std::exchange(settings_.start, std::nullopt)); !started) {
-      log::error("the job could not be started", {{"reason", started.error().message}});
-    }
-  }
+  if (record_.state != JobState::idle) settings_.start.reset();
+  return {};
+}
+
+// What --start asks for. A server that does not answer yet is waited for.
+Status Controller::start_unasked() {
+  const JobOptions options = *settings_.start;
+  auto started = do_start(options);
+  if (!started && retryable(started.error())) return started;
+  if (!started) log::error("the job could not be started", {{"reason", started.error().message}});
+  settings_.start.reset();
   return {};
 }
 
@@ -449,12 +480,9 @@ void Controller::drop_engine() {
 
 void Controller::fail_job(const Error& error) {
   log::error("the job has failed", {{"reason", error.message}});
-  drop_engine();
-  finalizer_.reset();
-  finalizing_job_.reset();
   JobRecord next = record_;
   const auto state = transition(record_.state, JobEvent::fail);
-  if (!state) return;
+  if (!state) return drop_engine();
   next.failed_finalizing = record_.state == JobState::finalizing;
   next.state = *state;
   next.error = error.message;
@@ -464,6 +492,11 @@ void Controller::fail_job(const Error& error) {
   }
   record_unsaved_ = true;
   next_try_ = {};
+  // Ending the threads takes a while: the failure is said and saved before.
+  if (save_record(record_)) record_unsaved_ = false;
+  drop_engine();
+  finalizer_.reset();
+  finalizing_job_.reset();
 }
 
 void Controller::watch_engine() {
@@ -534,6 +567,7 @@ Status Controller::advance_finalize() {
     if (*step == Step::waiting && !finalizer_->done()) next_try_ = parts_.clock.steady_now() + kTick;
     return finalizer_->done() ? finish_finalize() : Status();
   }
+  if (finalizing_job_) return save_converting();
   if (record_.converting) return resume_converting();
   if (!engine_) {
     engine_wanted_ = true;
@@ -542,21 +576,14 @@ Status Controller::advance_finalize() {
   if (end_.is_zero()) return fix_end();
 
   const RouterView view = engine_->pipeline().router().view();
-  if (!view.reached_limit || view.indexes_unfinished > 0) return {};
-  const ClusterTime ahead = engine_->pipeline().progress().read_ahead.get();
-  if (ahead > end_ && end_moves_ < kMostEndMoves) {  // M1
-    auto moved = parts_.source.append_note("plm finalizes");
-    if (!moved) return fail(std::move(moved.error()));
-    end_ = *moved;
+  if (!view.reached_limit || view.limit != end_ || view.indexes_unfinished > 0) return {};
+  if (view.ahead > end_ && end_moves_ < kMostEndMoves) {  // M1
     ++end_moves_;
-    engine_->pipeline().router().stop_at(end_);
-    return {};
+    return fix_end();
   }
-  if (ahead > end_)
+  if (view.ahead > end_)
     warn("the source is still being written; some documents on the target are newer than the end of replication");
-  if (engine_->pipeline().progress().parked > 0) {
-    return fail(ErrorCode::wrong_state, "documents could not be written to the target; see parked in the status");
-  }
+  if (engine_->pipeline().progress().parked > 0) return settle_parked();
   return begin_converting();
 }
 
@@ -564,9 +591,9 @@ Status Controller::advance_finalize() {
 Status Controller::fix_end() {
   auto filter = Filter::make(record_.options.include_namespaces, record_.options.exclude_namespaces);
   if (!filter) return fail(std::move(filter.error()));
-  auto listing = list_source(parts_.source, *filter);
+  auto listing = list_at_one_time(parts_.source, *filter);
   if (!listing) return fail(std::move(listing.error()));
-  end_ = listing->newest();
+  end_ = listing->as_of;
   final_listing_ = *std::move(listing);
   engine_->pipeline().router().stop_at(end_);
   log::info("finalizing: everything up to this time is applied", {{"clusterTime", end_.text()}});
@@ -583,24 +610,27 @@ Status Controller::begin_converting() {
   finalizing_job_ = std::make_unique<SavedJob>();
   finalizing_job_->catalog = std::move(engine->pipeline().router().catalog());
   FinalReport report;
-  adopt_final_listing(*final_listing_, finalizing_job_->catalog, report.differences);
+  adopt_final_listing(*final_listing_, finalizing_job_->catalog, report);
   final_listing_.reset();
-  // I9: saved before the first index becomes real.
-  JobRecord next = record_;
-  next.converting = true;
-  std::vector<StoreChange> changes =
+  converting_record_ = record_;
+  converting_record_.converting = true;
+  add_to(report, *converting_record_.finalization);
+  converting_changes_ =
       changes_to_save(finalizing_job_->catalog, finalizing_job_->catalog.take_changes(), std::nullopt);
-  changes.push_back(change_of(next));
-  if (auto saved = parts_.store.save(changes); !saved) {
-    finalizing_job_.reset();  // nothing was converted: the engine comes back, F is fixed anew
-    return saved;
-  }
+  converting_changes_.push_back(change_of(converting_record_));
+  return save_converting();
+}
+
+// I9: saved before the first index becomes real. An attempt of unknown outcome is
+// repeated; the engine, which would replay, does not come back.
+Status Controller::save_converting() {
+  if (auto saved = parts_.store.save(converting_changes_); !saved) return saved;
+  converting_changes_.clear();
   {
     const std::lock_guard lock(mutex_);
-    record_ = next;
+    record_ = converting_record_;
   }
-  finalizer_ = std::make_unique<Finalizer>(parts_.source, parts_.target, parts_.clock, finalizer_progress_,
-                                           finalizing_job_->catalog, std::move(report), ++seed_);
+  begin_finalizer();
   return {};
 }
 
@@ -610,9 +640,14 @@ Status Controller::resume_converting() {
   if (!job) return fail(std::move(job.error()));
   if (!*job) return fail(ErrorCode::stored_format, "saved state: finalizing without a position");
   finalizing_job_ = std::make_unique<SavedJob>(*std::move(*job));
-  finalizer_ = std::make_unique<Finalizer>(parts_.source, parts_.target, parts_.clock, finalizer_progress_,
-                                           finalizing_job_->catalog, FinalReport(), ++seed_);
+  begin_finalizer();
   return {};
+}
+
+void Controller::begin_finalizer() {
+  finalizer_ = std::make_unique<Finalizer>(parts_.source, parts_.target, parts_.clock, finalizer_progress_,
+                                           finalizing_job_->catalog, report_from(*record_.finalization), ++seed_,
+                                           [this] { return thread_.get_stop_token().stop_requested(); });
 }
 
 Status Controller::finish_finalize() {
@@ -622,12 +657,7 @@ Status Controller::finish_finalize() {
     StatusReport::Finalization& out = *record.finalization;
     out.completed = true;
     out.completed_at = parts_.clock.wall_now();
-    out.differences = report.differences;
-    out.unsuccessful_indexes.clear();
-    for (const FailedIndex& index : report.failed_indexes) {
-      out.unsuccessful_indexes.push_back({index.ns.text(), index.spec.name(), UnsuccessfulIndex::Kind::failed,
-                                          bson::Document(index.spec.keys()), index.reason});
-    }
+    add_to(report, out);
   });
   if (!changed) return changed;
   for (const std::string& difference : report.differences) log::warn("difference", {{"what", difference}});

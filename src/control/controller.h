@@ -87,6 +87,7 @@ class Controller final : public JobControl {
 
   // The saved job.
   Status load();
+  Status start_unasked();
   Status change_state(JobEvent event, const std::function<void(JobRecord&)>& more);
   Status save_record(const JobRecord& record);
 
@@ -101,7 +102,9 @@ class Controller final : public JobControl {
   Status advance_finalize();
   Status fix_end();
   Status begin_converting();
+  Status save_converting();
   Status resume_converting();
+  void begin_finalizer();
   Status finish_finalize();
   void warn(const std::string& text);
 
@@ -119,7 +122,9 @@ class Controller final : public JobControl {
   std::optional<Listing> final_listing_;
   ClusterTime end_;  // F
   int end_moves_ = 0;
-  std::unique_ptr<SavedJob> finalizing_job_;
+  std::unique_ptr<SavedJob> finalizing_job_;  // there: nothing is replayed any more
+  JobRecord converting_record_;               // of the save that begins the conversion
+  std::vector<StoreChange> converting_changes_;
   std::unique_ptr<Finalizer> finalizer_;
   Progress finalizer_progress_;
   struct Movement {

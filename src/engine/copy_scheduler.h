@@ -80,6 +80,8 @@ class CopyScheduler {
   // Whether any worker has to do with this collection.
   [[nodiscard]] bool busy(const Uuid& collection) const { return running_.contains(collection); }
   [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
+  // Whether a copier found the collection gone, ahead of the stream.
+  [[nodiscard]] bool found_gone(const Uuid& collection) const { return gone_.contains(collection); }
 
   [[nodiscard]] std::vector<std::string> copying() const;  // names, for the status
 

@@ -42,6 +42,7 @@ bool Engine::pause(Millis at_most) {
 
 void Engine::stop() {
   threads_.request_stop();
+  pipeline_.stop_waiting();
   (void)threads_.join();
 }
 

@@ -18,18 +18,23 @@ bool same_fields(bson::View left, bson::View right) {
   return contained(left, right) && contained(right, left);
 }
 
-void adopt_final_listing(const Listing& listing, Catalog& catalog, std::vector<std::string>& differences) {
+void adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& report) {
   std::vector<Uuid> listed;
   for (const CollectionSpec& spec : listing.collections) {
     if (spec.kind != CollectionKind::collection) continue;
     listed.push_back(spec.uuid);
+    for (const IndexSpec& index : spec.unfinished_indexes) {
+      report.failed_indexes.push_back({FailedIndex::Kind::incomplete, spec.ns, index.name(),
+                                       bson::Document(index.keys()), "the source has not finished building it"});
+    }
     Collection* collection = catalog.find(spec.uuid);
     if (collection == nullptr) {
-      differences.push_back(spec.ns.text() + " is on the source and was not replicated");
+      report.differences.push_back(spec.ns.text() + " is on the source and was not replicated");
       continue;
     }
     if (collection->spec.ns != spec.ns) {
-      differences.push_back(spec.ns.text() + " of the source is " + collection->spec.ns.text() + " on the target");
+      report.differences.push_back(spec.ns.text() + " of the source is " + collection->spec.ns.text() +
+                                   " on the target");
     }
     collection->spec.options = spec.options;
     std::vector<IndexTask> indexes;
@@ -39,28 +44,40 @@ void adopt_final_listing(const Listing& listing, Catalog& catalog, std::vector<s
   }
   std::ranges::sort(listed);
   for (const auto& [uuid, collection] : catalog.collections()) {
+    if (listing.unsettled.contains(collection.spec.ns.database)) continue;
     if (!std::ranges::binary_search(listed, uuid)) {
-      differences.push_back(collection.spec.ns.text() + " is on the target and not on the source");
+      report.differences.push_back(collection.spec.ns.text() + " is on the target and not on the source");
     }
   }
 }
 
+namespace {
+
+bool is_conflict(const Error& error) {
+  return error.server_code == server_code::index_options_conflict ||
+         error.server_code == server_code::index_key_specs_conflict;
+}
+
+}  // namespace
+
 Finalizer::Finalizer(Source& source, Target& target, Clock& clock, Progress& progress, Catalog& catalog,
-                     FinalReport report, std::uint64_t seed)
+                     FinalReport report, std::uint64_t seed, Cancelled cancelled)
     : source_(source),
       target_(target),
       clock_(clock),
       progress_(progress),
       catalog_(catalog),
       report_(std::move(report)),
-      backoff_(seed) {
+      backoff_(seed),
+      cancelled_(std::move(cancelled)) {
   for (const auto& [uuid, collection] : catalog_.collections()) steps_.push_back(uuid);
   std::ranges::sort(steps_, {}, [&](const Uuid& uuid) { return catalog_.find(uuid)->spec.ns; });
 }
 
 Result<Step> Finalizer::step() {
   if (done() || !backoff_.ready(clock_.steady_now())) return Step::waiting;
-  const FinalReport before = report_;
+  const std::size_t failed_before = report_.failed_indexes.size();
+  const std::size_t differences_before = report_.differences.size();
   Status status;
   if (next_ < steps_.size()) {
     Collection& collection = *catalog_.find(steps_[next_]);
@@ -72,7 +89,11 @@ Result<Step> Finalizer::step() {
     status = compare_options();
   }
   if (!status) {
-    report_ = before;  // the step is repeated as a whole
+    // The step is repeated as a whole.
+    report_.failed_indexes.erase(report_.failed_indexes.begin() + static_cast<std::ptrdiff_t>(failed_before),
+                                 report_.failed_indexes.end());
+    report_.differences.resize(differences_before);
+    if (status.error().code == ErrorCode::cancelled) return Step::waiting;
     if (!retryable(status.error())) return fail(status.error().within("finalize"));
     backoff_.failed(clock_.steady_now());
     progress_.retrying("finalize: " + status.error().message);
@@ -100,18 +121,35 @@ Status Finalizer::make_real(Collection& collection) {
               {{"namespace", twin.ns.text()}, {"index", index.name()}});
     if (auto dropped = target_.drop_index(twin, index.name()); !dropped) return dropped;
   }
-  for (IndexTask& task : collection.indexes) {
-    const auto same_name = std::ranges::find(*present, task.spec.name(), &IndexSpec::name);
-    auto real = make_index_real(collection, task.spec, same_name == present->end() ? nullptr : &*same_name);
+  const auto make = [&](IndexTask& task, const IndexSpec* as_is, auto&& refused) -> Status {
+    auto real = make_index_real(collection, task.spec, as_is);
     if (real) {
       task.state = IndexState::built;
-    } else if (retryable(real.error())) {
+    } else if (retryable(real.error()) || real.error().code == ErrorCode::cancelled) {
       return real;
     } else {
-      task.state = IndexState::failed;
-      task.reason = real.error().message;
-      failed(collection, task.spec, real.error());
+      refused(task, real.error());
     }
+    return {};
+  };
+  std::vector<IndexTask*> again;
+  for (IndexTask& task : collection.indexes) {
+    const auto same_name = std::ranges::find(*present, task.spec.name(), &IndexSpec::name);
+    auto made =
+        make(task, same_name == present->end() ? nullptr : &*same_name, [&](IndexTask& refused, const Error& error) {
+          if (is_conflict(error)) {
+            again.push_back(&refused);
+          } else {
+            failed(collection, refused, error);
+          }
+        });
+    if (!made) return made;
+  }
+  // Those that another one stood in the way of while it was plain (H10).
+  for (IndexTask* task : again) {
+    auto made =
+        make(*task, nullptr, [&](IndexTask& refused, const Error& error) { failed(collection, refused, error); });
+    if (!made) return made;
   }
   return make_options_real(collection);
 }
@@ -122,7 +160,9 @@ Status Finalizer::make_index_real(const Collection& collection, const IndexSpec&
     if (same_fields(present->spec.view(), wanted.spec.view())) return {};
     if (same_fields(present->plain().spec.view(), wanted.plain().spec.view())) {
       auto converted = convert(twin, wanted);
-      if (!converted && retryable(converted.error())) return converted;
+      if (!converted && (retryable(converted.error()) || converted.error().code == ErrorCode::cancelled)) {
+        return converted;
+      }
       // Documents that violate it: a new build would tell the same, later.
       if (!converted && wanted.is_unique()) return converted;
       auto now = target_.list_indexes(twin);
@@ -132,7 +172,7 @@ Status Finalizer::make_index_real(const Collection& collection, const IndexSpec&
     }
     if (auto dropped = target_.drop_index(twin, wanted.name()); !dropped) return dropped;
   }
-  const std::vector<IndexResult> results = target_.create_indexes(twin, {wanted});
+  const std::vector<IndexResult> results = target_.create_indexes(twin, {wanted}, cancelled_);
   return results.front().status;
 }
 
@@ -165,10 +205,14 @@ Status Finalizer::convert(const Twin& twin, const IndexSpec& wanted) {
   return {};
 }
 
-void Finalizer::failed(const Collection& collection, const IndexSpec& index, const Error& error) {
+void Finalizer::failed(const Collection& collection, IndexTask& task, const Error& error) {
+  const IndexSpec& index = task.spec;
+  task.state = IndexState::failed;
+  task.reason = error.message;
   log::error("an index could not be made on the target",
              {{"namespace", collection.spec.ns.text()}, {"index", index.name()}, {"reason", error.message}});
-  report_.failed_indexes.push_back({collection.spec.ns, index, error.message});
+  report_.failed_indexes.push_back(
+      {FailedIndex::Kind::failed, collection.spec.ns, index.name(), bson::Document(index.keys()), error.message});
 }
 
 // ---- Options ------------------------------------------------------------------------------
@@ -205,7 +249,10 @@ Status Finalizer::compare(const Collection& collection) {
   auto on_target = target_.count_documents(ns);
   if (!on_target) return fail(std::move(on_target.error()));
   auto on_source = source_.count_documents(ns);
-  if (!on_source && on_source.error().code != ErrorCode::not_found) return fail(std::move(on_source.error()));
+  if (!on_source && retryable(on_source.error())) return fail(std::move(on_source.error()));
+  if (!on_source && on_source.error().code != ErrorCode::not_found) {
+    report_.differences.push_back(ns.text() + " could not be counted on the source: " + on_source.error().message);
+  }
   if (on_source && *on_source != *on_target) {
     report_.differences.push_back(ns.text() + " has " + std::to_string(*on_target) + " documents, on the source " +
                                   std::to_string(*on_source) +

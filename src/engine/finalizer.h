@@ -16,9 +16,16 @@
 
 namespace plm {
 
+// An index of the source that the target does not have in the end.
 struct FailedIndex {
+  enum class Kind {
+    failed,
+    incomplete,  // the source itself was still building it
+  };
+  Kind kind = Kind::failed;
   Namespace ns;
-  IndexSpec spec;
+  std::string name;
+  bson::Document keys;
   std::string reason;
 };
 
@@ -28,13 +35,17 @@ struct FinalReport {
 };
 
 // The source's real options and indexes at F take the place of what the stream
-// said; indexes that a difference shows are made by the Finalizer.
-void adopt_final_listing(const Listing& listing, Catalog& catalog, std::vector<std::string>& differences);
+// said; indexes that a difference shows are made by the Finalizer. The listing
+// stands for the time that the stream has come to. What cannot be mended is added
+// to the report.
+void adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& report);
 
 class Finalizer final : public Role {
  public:
+  // `report` is what is known already. `cancelled` ends a step that waits for a
+  // long build; none: nothing does.
   Finalizer(Source& source, Target& target, Clock& clock, Progress& progress, Catalog& catalog, FinalReport report,
-            std::uint64_t seed);
+            std::uint64_t seed, Cancelled cancelled = {});
 
   Result<Step> step() override;
   [[nodiscard]] bool done() const { return next_ == steps_.size() && options_compared_; }
@@ -47,7 +58,7 @@ class Finalizer final : public Role {
   Status make_options_real(const Collection& collection);
   Status compare(const Collection& collection);
   Status compare_options();
-  void failed(const Collection& collection, const IndexSpec& index, const Error& error);
+  void failed(const Collection& collection, IndexTask& task, const Error& error);
 
   Source& source_;
   Target& target_;
@@ -59,6 +70,7 @@ class Finalizer final : public Role {
   std::vector<Uuid> steps_;  // collections, by name
   std::size_t next_ = 0;
   bool options_compared_ = false;
+  Cancelled cancelled_;
 };
 
 // Whether two specifications or options mean the same: the same fields with

@@ -102,7 +102,7 @@ TEST_F(FinalizerTest, ReportsAViolatedUniqueIndexAndMakesTheOthers) {
   const FinalReport report = run();
   ASSERT_EQ(report.failed_indexes.size(), 1U);
   EXPECT_EQ(report.failed_indexes[0].ns, kNs);
-  EXPECT_EQ(report.failed_indexes[0].spec.name(), "u_1");
+  EXPECT_EQ(report.failed_indexes[0].name, "u_1");
   EXPECT_NE(report.failed_indexes[0].reason, "");
   EXPECT_TRUE(has(kTtl));
   EXPECT_TRUE(has(kHidden));
@@ -238,17 +238,17 @@ TEST(AdoptFinalListing, TakesTheSourcesRealForm) {
   list(1, "same");
   list(2, "other");
   list(4, "unknown");
-  std::vector<std::string> differences;
+  FinalReport report;
   (void)catalog.take_changes();
-  adopt_final_listing(listing, catalog, differences);
+  adopt_final_listing(listing, catalog, report);
   const Collection& same = *catalog.find(uuid_of(1));
   ASSERT_EQ(same.indexes.size(), 1U);
   EXPECT_EQ(same.indexes[0].spec.name(), "new");
   EXPECT_TRUE(same.spec.options["validator"].exists());
   EXPECT_EQ(catalog.take_changes().collections.size(), 2U);
-  EXPECT_EQ(differences, (std::vector<std::string>{"db.other of the source is db.renamed on the target",
-                                                   "db.unknown is on the source and was not replicated",
-                                                   "db.gone is on the target and not on the source"}));
+  EXPECT_EQ(report.differences, (std::vector<std::string>{"db.other of the source is db.renamed on the target",
+                                                          "db.unknown is on the source and was not replicated",
+                                                          "db.gone is on the target and not on the source"}));
 }
 
 }  // namespace

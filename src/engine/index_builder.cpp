@@ -6,6 +6,7 @@
 namespace plm {
 
 Result<Step> IndexBuilder::step() {
+  if (stopped_.load()) return Step::waiting;
   if (!job_) {
     job_ = jobs_.take();
     if (!job_) return Step::waiting;
@@ -23,7 +24,8 @@ Result<Step> IndexBuilder::step() {
   if (!backoff_.ready(clock_.steady_now())) return Step::waiting;
 
   std::vector<IndexSpec> again;
-  for (IndexResult& result : target_.create_indexes(job_->twin, job_->indexes)) {
+  const auto cancelled = [this] { return stopped_.load() || job_->stop->load(); };
+  for (IndexResult& result : target_.create_indexes(job_->twin, job_->indexes, cancelled)) {
     if (result.status || !retryable(result.status.error())) {
       results_.push_back(std::move(result));
       continue;

@@ -1,6 +1,7 @@
 // Builds the indexes of one collection at a time, beside the stream.
 #pragma once
 
+#include <atomic>
 #include <optional>
 
 #include "base/backoff.h"
@@ -20,6 +21,8 @@ class IndexBuilder final : public Role {
       : target_(target), clock_(clock), jobs_(jobs), router_(router), progress_(progress), backoff_(seed) {}
 
   Result<Step> step() override;
+  // Any thread: a step that waits for a build ends, and no other begins.
+  void stop() { stopped_.store(true); }
 
  private:
   void finish();
@@ -32,6 +35,7 @@ class IndexBuilder final : public Role {
   Backoff backoff_;
   std::optional<IndexJob> job_;
   std::vector<IndexResult> results_;
+  std::atomic<bool> stopped_{false};
 };
 
 }  // namespace plm

@@ -46,6 +46,7 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
     Collection collection;
     for (IndexSpec& index : spec.indexes) collection.indexes.push_back({std::move(index), IndexState::waiting, {}});
     spec.indexes.clear();
+    spec.unfinished_indexes.clear();
     collection.spec = std::move(spec);
     out.catalog.add(std::move(collection));
   }

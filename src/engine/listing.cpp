@@ -1,6 +1,7 @@
 #include "engine/listing.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace plm {
 
@@ -9,6 +10,7 @@ namespace {
 using Database = std::vector<CollectionSpec>;
 
 constexpr int kMostRounds = 100;
+constexpr int kMostRoundsAtOneTime = 10;
 
 Result<Database> list_database(Source& source, const Filter& filter, const std::string& name) {
   auto listed = source.list_collections(name);
@@ -24,6 +26,33 @@ Result<std::vector<std::string>> selected_databases(Source& source, const Filter
   std::erase_if(*names, [&](const std::string& name) { return !filter.may_select_in(name); });
   std::ranges::sort(*names);
   return names;
+}
+
+using Databases = std::map<std::string, Database>;
+
+Result<Databases> list_all(Source& source, const Filter& filter) {
+  auto names = selected_databases(source, filter);
+  if (!names) return fail(std::move(names.error()));
+  Databases out;
+  for (const std::string& name : *names) {
+    auto listed = list_database(source, filter, name);
+    if (!listed) return fail(std::move(listed.error()));
+    if (!listed->empty()) out[name] = *std::move(listed);
+  }
+  return out;
+}
+
+std::set<std::string> differing(const Databases& left, const Databases& right) {
+  std::set<std::string> out;
+  const auto add_missing = [&](const Databases& from, const Databases& other) {
+    for (const auto& [name, specs] : from) {
+      const auto found = other.find(name);
+      if (found == other.end() || found->second != specs) out.insert(name);
+    }
+  };
+  add_missing(left, right);
+  add_missing(right, left);
+  return out;
 }
 
 }  // namespace
@@ -73,6 +102,26 @@ Result<Listing> list_source(Source& source, const Filter& filter) {
   }
   return fail(ErrorCode::wrong_state,
               "collections of " + names->front() + " are created and dropped too often to be listed");
+}
+
+Result<Listing> list_at_one_time(Source& source, const Filter& filter) {
+  auto before = list_all(source, filter);
+  if (!before) return fail(std::move(before.error()));
+  Listing out;
+  for (int round = 0; round < kMostRoundsAtOneTime; ++round) {
+    auto time = source.append_note("plm lists collections");
+    if (!time) return fail(std::move(time.error()));
+    auto after = list_all(source, filter);
+    if (!after) return fail(std::move(after.error()));
+    out.as_of = *time;
+    out.unsettled = differing(*before, *after);
+    before = std::move(after);
+    if (out.unsettled.empty()) break;
+  }
+  for (auto& [name, specs] : *before) {
+    if (!out.unsettled.contains(name)) std::ranges::move(specs, std::back_inserter(out.collections));
+  }
+  return out;
 }
 
 }  // namespace plm

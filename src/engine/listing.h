@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@ struct Listing {
   std::vector<CollectionSpec> collections;   // selected ones; views, too
   ClusterTime as_of;                         // of every database but those in `later`
   std::map<std::string, ClusterTime> later;  // databases that were listed again
-  std::vector<std::string> warnings;
+  std::set<std::string> unsettled;           // databases that are left out; see list_at_one_time
 
   // The newest of all.
   [[nodiscard]] ClusterTime newest() const;
@@ -26,5 +27,10 @@ struct Listing {
 // agree (H8). Errors: those of the source, and wrong_state when a database
 // keeps changing for 100 rounds.
 [[nodiscard]] Result<Listing> list_source(Source& source, const Filter& filter);
+
+// As list_source, but of one time for everything: all databases are listed again
+// until two listings in a row agree. One that keeps changing for ten rounds is
+// `unsettled`: of its collections only the stream knows what they are at as_of.
+[[nodiscard]] Result<Listing> list_at_one_time(Source& source, const Filter& filter);
 
 }  // namespace plm

@@ -67,4 +67,8 @@ std::vector<Role*> Pipeline::roles() {
   return out;
 }
 
+void Pipeline::stop_waiting() {
+  for (const auto& builder : builders_) builder->stop();
+}
+
 }  // namespace plm

@@ -43,6 +43,8 @@ class Pipeline {
   };
   Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, std::uint64_t seed);
 
+  // Any thread: no role waits for an index build any more.
+  void stop_waiting();
   // Every role, for whoever drives them.
   [[nodiscard]] std::vector<Role*> roles();
   [[nodiscard]] Router& router() { return *router_; }

@@ -310,25 +310,31 @@ void Router::publish() {
   out.replicated = safe.complete;
   out.safe_position = safe.position;
   bool all_copied = startup_views_.empty();
+  bool any_gone = false;
   for (const auto& [uuid, collection] : catalog_.collections()) {
     ++out.collections_total;
     out.estimated_bytes += collection.estimate.size_bytes;
+    const bool is_gone = copying_.found_gone(uuid);
     if (collection.confirmed()) {
       ++out.collections_copied;
+    } else if (is_gone) {
+      any_gone = true;
     } else {
       all_copied = false;
     }
     for (const IndexTask& task : collection.indexes) {
       ++out.indexes_total;
       if (task.state == IndexState::built) ++out.indexes_built;
-      if (task.state == IndexState::waiting || task.state == IndexState::building) ++out.indexes_unfinished;
+      if (!is_gone && (task.state == IndexState::waiting || task.state == IndexState::building)) {
+        ++out.indexes_unfinished;
+      }
       if (task.state == IndexState::building)
         out.building.push_back(collection.spec.ns.text() + " " + task.spec.name());
     }
   }
   out.copying = copying_.copying();
   // Once completed, it stays so: a collection that comes later is a change like others.
-  if (!position.clone_completed && all_copied && out.indexes_unfinished == 0) {
+  if (!position.clone_completed && all_copied && !any_gone && out.indexes_unfinished == 0) {
     position.clone_completed = true;
     position.clone_completed_at = std::max(parts_.progress.source_time.get(), parts_.progress.read_ahead.get());
     saves_.soon();
@@ -342,11 +348,14 @@ void Router::publish() {
   }
   out.clone_completed = position.clone_completed;
   out.sync_completed = position.sync_completed;
-  const bool stream_at_limit = limit_.load() != 0 && !changer_.busy() &&
-                               (time_.packed() >= limit_.load() || (batch_ && next_event_ < batch_->events.size() &&
-                                                                    at_limit(batch_->events[next_event_].time)));
-  const ClusterTime ahead = std::max(position.dirty_until, parts_.progress.read_ahead.get());
-  out.reached_limit = stream_at_limit && all_copied && sender_.idle() && out.replicated >= ahead;
+  out.limit = ClusterTime::from_packed(limit_.load());
+  out.ahead = std::max(position.dirty_until, parts_.progress.read_ahead.get());
+  // The end of a collection that is gone lies behind the limit.
+  if (any_gone) out.ahead = std::max(out.ahead, ClusterTime::from_packed(out.limit.packed() + 1));
+  const bool next_is_behind_it =
+      batch_ && next_event_ < batch_->events.size() && batch_->events[next_event_].time > out.limit;
+  out.reached_limit = !out.limit.is_zero() && !changer_.busy() && (time_ >= out.limit || next_is_behind_it) &&
+                      all_copied && sender_.idle();
   out.paused = pause_save_ != 0 && saves_.is_saved(pause_save_);
   out.stream_waits = changer_.busy() || !sender_.has_room();
   out.warnings = warnings_;

@@ -57,8 +57,12 @@ struct RouterView {
   bool clone_completed = false;
   bool sync_completed = false;
   bool reached_limit = false;  // see Router::stop_at
-  bool paused = false;         // see Router::pause
-  bool stream_waits = false;   // an event is held up: by room, or by a DDL
+  ClusterTime limit;           // that this view speaks of; zero: none
+  // Until the stream has passed this, the target may hold documents newer than
+  // the stream's position (M1, M9).
+  ClusterTime ahead;
+  bool paused = false;        // see Router::pause
+  bool stream_waits = false;  // an event is held up: by room, or by a DDL
   std::int64_t collections_total = 0;
   std::int64_t collections_copied = 0;
   std::vector<std::string> copying;
@@ -97,7 +101,8 @@ class Router final : public Role {
   // ---- Any thread ----
   [[nodiscard]] RouterView view() const;
   // Nothing newer than `limit` is processed; view().reached_limit says when
-  // everything up to it is applied. A later call may move the limit on.
+  // everything up to view().limit is applied. A later call may move the limit
+  // on: it has to when view().ahead is beyond it.
   void stop_at(ClusterTime limit) { limit_.store(limit.packed()), signal().raise(); }
   // No event is processed and no job handed out any more; when everything sent
   // is acknowledged and saved, view().paused is true. Ranges keep their place.

@@ -152,7 +152,8 @@ bool IdLess::operator()(const bson::Value& left, const bson::Value& right) const
 }
 
 CollectionSpec MemoryCollection::spec() const {
-  return {ns, is_view() ? CollectionKind::view : CollectionKind::collection, uuid, options, indexes};
+  return {
+      ns, is_view() ? CollectionKind::view : CollectionKind::collection, uuid, options, indexes, unfinished_indexes};
 }
 
 DocumentPtr MemoryCollection::find(const bson::Value& id) const {

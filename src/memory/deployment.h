@@ -51,9 +51,10 @@ using MemoryDocuments = std::map<bson::OwnedValue, MemoryDocument, IdLess>;
 // A collection or a view.
 struct MemoryCollection {
   Namespace ns;
-  Uuid uuid;                       // nil: a view
-  bson::Document options;          // as listCollections gives them
-  std::vector<IndexSpec> indexes;  // without _id_
+  Uuid uuid;                                  // nil: a view
+  bson::Document options;                     // as listCollections gives them
+  std::vector<IndexSpec> indexes;             // without _id_
+  std::vector<IndexSpec> unfinished_indexes;  // only listed; a test puts them here
   MemoryDocuments documents;
   std::int64_t size_bytes = 0;  // of the documents
 

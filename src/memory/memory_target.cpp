@@ -103,10 +103,17 @@ Status MemoryTarget::create_index(const Twin& twin, const IndexSpec& index) {
   });
 }
 
-std::vector<IndexResult> MemoryTarget::create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes) {
+std::vector<IndexResult> MemoryTarget::create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes,
+                                                      const Cancelled& cancelled) {
   std::vector<IndexResult> out;
   out.reserve(indexes.size());
-  for (const IndexSpec& index : indexes) out.push_back({index.name(), create_index(twin, index)});
+  for (const IndexSpec& index : indexes) {
+    if (cancelled && cancelled()) {
+      out.push_back({index.name(), fail(ErrorCode::cancelled, "the build was not waited for")});
+    } else {
+      out.push_back({index.name(), create_index(twin, index)});
+    }
+  }
   return out;
 }
 

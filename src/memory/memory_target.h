@@ -46,7 +46,8 @@ class MemoryTarget : public Target {
   Status drop_view(const Namespace& ns) override;
   Status rename(const Twin& from, const Namespace& to) override;
   Status modify(const Twin& twin, bson::View change) override;
-  std::vector<IndexResult> create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes) override;
+  std::vector<IndexResult> create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes,
+                                          const Cancelled& cancelled = {}) override;
   Status drop_index(const Twin& twin, const std::string& name) override;
   Result<int> processors() override { return 2; }
   Status abort_builds(const Twin& /*twin*/) override { return {}; }  // builds take no time here

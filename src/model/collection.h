@@ -41,9 +41,10 @@ enum class CollectionKind { collection, view, time_series };
 struct CollectionSpec {
   Namespace ns;
   CollectionKind kind = CollectionKind::collection;
-  Uuid uuid;                       // nil for views
-  bson::Document options;          // as listCollections gives them; viewOn and pipeline for views
-  std::vector<IndexSpec> indexes;  // ready ones, without _id_; empty for views
+  Uuid uuid;                                       // nil for views
+  bson::Document options;                          // as listCollections gives them; viewOn and pipeline for views
+  std::vector<IndexSpec> indexes;                  // ready ones, without _id_; empty for views
+  std::vector<IndexSpec> unfinished_indexes = {};  // that are being built
 
   [[nodiscard]] bool is_view() const { return kind == CollectionKind::view; }
   [[nodiscard]] bool is_capped() const { return options["capped"].as_bool(); }

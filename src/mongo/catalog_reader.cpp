@@ -48,12 +48,18 @@ Status visit_indexes(Connection& connection, const std::string& database, const 
   return {};
 }
 
+struct Indexes {
+  std::vector<IndexSpec> ready;
+  std::vector<IndexSpec> building;
+};
+
+// Without those that the collection has by its nature.
 template <typename Name>
-Result<std::vector<IndexSpec>> ready_indexes(Connection& connection, const std::string& database, const Name& name) {
-  std::vector<IndexSpec> out;
+Result<Indexes> read_indexes(Connection& connection, const std::string& database, const Name& name) {
+  Indexes out;
   const Status read = visit_indexes(connection, database, name, [&](bson::View entry) {
-    if (is_building(entry) || is_inherent(spec_of(entry))) return;
-    out.push_back(without_namespace(spec_of(entry)));
+    if (is_inherent(spec_of(entry))) return;
+    (is_building(entry) ? out.building : out.ready).push_back(without_namespace(spec_of(entry)));
   });
   if (!read) return fail(read.error());
   return out;
@@ -109,10 +115,11 @@ Status add_indexes(Connection& connection, std::vector<CollectionSpec>& collecti
       continue;
     }
     auto indexes = at->kind == CollectionKind::time_series
-                       ? ready_indexes(connection, at->ns.database, at->ns.collection)
-                       : ready_indexes(connection, at->ns.database, at->uuid);
+                       ? read_indexes(connection, at->ns.database, at->ns.collection)
+                       : read_indexes(connection, at->ns.database, at->uuid);
     if (indexes) {
-      at->indexes = std::move(*indexes);
+      at->indexes = std::move(indexes->ready);
+      at->unfinished_indexes = std::move(indexes->building);
       ++at;
     } else if (indexes.error().code == ErrorCode::not_found) {
       at = collections.erase(at);
@@ -304,7 +311,9 @@ Result<Uuid> CatalogReader::uuid_of(const Namespace& ns) const {
 Result<std::vector<IndexSpec>> CatalogReader::list_indexes(const std::string& database, const Uuid& uuid) const {
   auto connection = pool_->connect();
   if (!connection) return fail(connection.error());
-  return ready_indexes(*connection, database, uuid);
+  auto indexes = read_indexes(*connection, database, uuid);
+  if (!indexes) return fail(indexes.error());
+  return std::move(indexes->ready);
 }
 
 Result<CatalogReader::IndexStates> CatalogReader::index_states(const std::string& database, const Uuid& uuid) const {

@@ -42,10 +42,13 @@ enum class Fate {
 };
 
 // What became of a build after its connection broke.
-Result<Fate> wait_for_build(const CatalogReader& catalog, const Twin& twin, std::span<const IndexSpec> indexes) {
+Result<Fate> wait_for_build(const BuildContext& context, const Twin& twin, std::span<const IndexSpec> indexes) {
   auto last_seen = std::chrono::steady_clock::now();
   while (std::chrono::steady_clock::now() - last_seen < kOutOfSightAfter) {
-    const auto states = catalog.index_states(twin.ns.database, twin.uuid);
+    if (context.cancelled && context.cancelled()) {
+      return fail(ErrorCode::cancelled, "the build of indexes of " + twin.ns.text() + " was not waited for");
+    }
+    const auto states = context.catalog.index_states(twin.ns.database, twin.uuid);
     if (!states && !retryable(states.error())) return fail(states.error());
     if (states) {
       const auto in = [](const std::vector<std::string>& names) {
@@ -71,7 +74,7 @@ Status send(Pool& pool, const Twin& twin, std::span<const IndexSpec> indexes) {
 Status build(const BuildContext& context, const Twin& twin, std::span<const IndexSpec> indexes) {
   Status sent = send(context.pool, twin, indexes);
   if (sent || sent.error().code != ErrorCode::network) return sent;
-  const auto fate = wait_for_build(context.catalog, twin, indexes);
+  const auto fate = wait_for_build(context, twin, indexes);
   if (!fate) return fail(fate.error());
   switch (*fate) {
     case Fate::ready:
@@ -92,7 +95,8 @@ std::vector<IndexResult> build_indexes(const BuildContext& context, const Twin& 
   if (indexes.empty()) return out;
   out.reserve(indexes.size());
   const Status together = build(context, twin, indexes);
-  const bool one_by_one = !together && !retryable(together.error()) && indexes.size() > 1;
+  const bool cancelled = !together && together.error().code == ErrorCode::cancelled;
+  const bool one_by_one = !together && !cancelled && !retryable(together.error()) && indexes.size() > 1;
   for (std::size_t i = 0; i < indexes.size(); ++i) {
     Status status = one_by_one ? build(context, twin, std::span(indexes).subspan(i, 1)) : together;
     out.push_back({indexes[i].name(), std::move(status)});

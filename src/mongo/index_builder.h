@@ -15,6 +15,7 @@ struct BuildContext {
   Pool& pool;
   Pool& patient;  // waits for hours
   const CatalogReader& catalog;
+  const Cancelled& cancelled;
 };
 
 // All indexes in one command, so that the collection is read once; when that

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <optional>
+#include <thread>
 
 #include "mongo/apply_ops.h"
 #include "mongo/apply_probe.h"
@@ -44,6 +46,37 @@ Status run_ddl(Pool& pool, const std::string& database, bson::Builder& command) 
   auto reply = connection->run(database, command.view());
   if (!reply) return fail(reply.error());
   return {};
+}
+
+// Waits while the server works on a collMod of the collection whose client is
+// away. Errors: those of asking.
+Status wait_for_modification(Pool& pool, const Twin& twin) {
+  for (;;) {
+    bson::Builder command;
+    command.append("aggregate", 1);
+    {
+      auto pipeline = command.array("pipeline");
+      {
+        auto stage = pipeline.document();
+        auto operations = stage->document("$currentOp");
+        operations->append("allUsers", true);
+      }
+      {
+        auto stage = pipeline.document();
+        auto match = stage->document("$match");
+        match->append("command.collMod", twin.ns.collection).append("command.$db", twin.ns.database);
+      }
+    }
+    {
+      auto cursor = command.document("cursor");
+    }
+    auto connection = pool.connect();
+    if (!connection) return fail(connection.error());
+    auto reply = connection->run("admin", command.view());
+    if (!reply) return fail(reply.error());
+    if ((*reply)["cursor"].as_document()["firstBatch"].as_document().empty()) return {};
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
 }
 
 // Whether a command was refused because the collection that it means has no
@@ -184,12 +217,18 @@ Status MongoTarget::modify(const Twin& twin, bson::View change) {
   command.append("collMod", twin.ns.collection).append_all(change);
   append_identity(command, twin.uuid);
   const Status modified = run_ddl(*parts_->pool, twin.ns.database, command);
-  if (!modified) return fail(modified.error().within("modifying " + twin.ns.text()));
-  return {};
+  if (modified) return {};
+  // Making an index unique reads all of it. One that takes longer than a command
+  // may is not begun once more beside itself.
+  if (modified.error().code == ErrorCode::network) {
+    if (auto ended = wait_for_modification(*parts_->pool, twin); !ended) return fail(std::move(ended.error()));
+  }
+  return fail(modified.error().within("modifying " + twin.ns.text()));
 }
 
-std::vector<IndexResult> MongoTarget::create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes) {
-  return mongo::build_indexes({*parts_->pool, *parts_->patient, parts_->catalog}, twin, indexes);
+std::vector<IndexResult> MongoTarget::create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes,
+                                                     const Cancelled& cancelled) {
+  return mongo::build_indexes({*parts_->pool, *parts_->patient, parts_->catalog, cancelled}, twin, indexes);
 }
 
 Status MongoTarget::drop_index(const Twin& twin, const std::string& name) {

@@ -87,7 +87,7 @@ class Source {
 
   // Names of all databases.
   virtual Result<std::vector<std::string>> list_databases() = 0;
-  // Everything in one database with complete options and ready indexes, without
+  // Everything in one database with complete options and indexes, without
   // temporary collections (H8) and a server's own "system." ones.
   virtual Result<std::vector<CollectionSpec>> list_collections(const std::string& database) = 0;
   // One collection by identity; not_found when it is gone.

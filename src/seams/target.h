@@ -6,6 +6,7 @@
 // from several threads at once.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -54,6 +55,10 @@ enum class ApplyMode {
   portable,  // insert, update, delete; some updates read the source again
 };
 
+// Asked now and then by a call that may wait for long; true ends the call. May
+// be empty.
+using Cancelled = std::function<bool()>;
+
 class Target {
  public:
   virtual ~Target() = default;
@@ -82,8 +87,11 @@ class Target {
   // `change` holds the fields of the collMod command behind its name. A nil UUID means a view.
   virtual Status modify(const Twin& twin, bson::View change) = 0;
   // One result for each index; an index that exists with the same spec is a
-  // success. When one fails the others are still built.
-  virtual std::vector<IndexResult> create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes) = 0;
+  // success. When one fails the others are still built. A call that is cancelled
+  // ends within seconds with `cancelled` for what is not finished; the server goes
+  // on building, and the same call waits for that build.
+  virtual std::vector<IndexResult> create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes,
+                                                  const Cancelled& cancelled = {}) = 0;
   // Not an error when it does not exist. Ends a build that is running.
   virtual Status drop_index(const Twin& twin, const std::string& name) = 0;
   // Ends every index build that runs on the collection, whoever began it. Not an

@@ -18,6 +18,7 @@ namespace plm {
 namespace {
 
 constexpr int kStepsToComeToRest = 60'000;
+constexpr double kLateWriteChance = 0.01;
 
 // What differs from run to run.
 struct Circumstances {
@@ -160,12 +161,15 @@ class Simulation {
     pipeline_->router().resume();
     ClusterTime end = source_side_.append_note();
     pipeline_->router().stop_at(end);
+    // Finalize meets a source that is still written for a while.
+    const int last_write = random_.chance(0.5) ? kStepsToComeToRest / 4 : 0;
     for (int i = 0; i < kStepsToComeToRest; ++i) {
       if (i == kStepsToComeToRest / 2) faults_.switch_off();
+      if (i < last_write && random_.chance(kLateWriteChance)) workload_.step();
       if (!step_any_role()) return;
       const RouterView view = pipeline_->router().view();
-      if (!view.reached_limit || view.indexes_unfinished > 0) continue;
-      if (pipeline_->progress().read_ahead.get() > end) {
+      if (!view.reached_limit || view.limit != end || view.indexes_unfinished > 0) continue;
+      if (view.ahead > end || source_side_.now() > end) {
         end = source_side_.append_note();
         pipeline_->router().stop_at(end);
         continue;
@@ -187,11 +191,11 @@ class Simulation {
     compare({.options = false, .indexes = false}, "before finalize");
     if (!target_.strict_parts_seen().empty()) fail_with("invariant I7: " + *target_.strict_parts_seen().begin());
     if (!result_.failure.empty()) return;
-    auto listing = list_source(source_, circumstances_.pipeline.filter);
+    auto listing = list_at_one_time(source_, circumstances_.pipeline.filter);
     if (!listing) return fail_with(listing.error().message);
     FinalReport report;
     Catalog catalog = std::move(pipeline_->router().catalog());
-    adopt_final_listing(*listing, catalog, report.differences);
+    adopt_final_listing(*listing, catalog, report);
     Progress progress;
     auto finalizer = std::make_unique<Finalizer>(source_, target_, clock_, progress, catalog, report, seed_);
     faults_.switch_on();
