@@ -56,6 +56,8 @@ class Plm:
         self.source_file = self._private_file(folder / "source.uri", source_uri)
         self.target_file = self._private_file(folder / "target.uri", target_uri)
         self._http = requests.Session()
+        self.headers: dict[str, str] = {}  # of every request, such as the token
+        self.ca_file: Path | None = None  # the authority of an https daemon
 
     @staticmethod
     def _private_file(path: Path, text: str) -> Path:
@@ -110,14 +112,19 @@ class Plm:
 
     # -- HTTP ------------------------------------------------------------------------------------------------------
     def get(self, path: str, timeout: float = 10) -> requests.Response:
-        return self._http.get(self.url + path, timeout=timeout)
+        return self._http.get(self.url + path, timeout=timeout, headers=self.headers, verify=self._trusted())
 
     def post(self, path: str, body: Any = None, timeout: float = 60) -> dict[str, Any]:
         """A request that must succeed; raises Refused with plm's answer when it does not."""
-        response = self._http.post(self.url + path, json=body, timeout=timeout)
+        response = self._http.post(
+            self.url + path, json=body, timeout=timeout, headers=self.headers, verify=self._trusted()
+        )
         if response.status_code != 200 or not response.json().get("ok"):
             raise Refused(response)
         return response.json()
+
+    def _trusted(self) -> str | bool:
+        return str(self.ca_file) if self.ca_file else True
 
     def status(self) -> Status:
         return self.get("/status").json()

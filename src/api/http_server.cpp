@@ -7,25 +7,27 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
-#include <condition_variable>
-#include <mutex>
 #include <stop_token>
 #include <system_error>
 #include <thread>
-#include <unordered_map>
+
+#include "api/connections.h"
+#include "api/token.h"
 
 namespace plm {
 
 namespace {
-
-using SteadyClock = std::chrono::steady_clock;
 
 // Room for the request line and all headers; more is refused by libmicrohttpd with 431.
 constexpr std::size_t kConnectionMemoryBytes = std::size_t{32} << 10;
 // A longer body than this is refused before it is sent; a shorter one that is
 // too large is read and thrown away, so that clients get to see the refusal.
 constexpr std::size_t kDrainedBodyBytes = std::size_t{64} << 20;
+// libmicrohttpd refuses newcomers at its own limit; ours, which hangs up on the
+// oldest instead, is met first.
+constexpr unsigned kRoomForNewcomers = 64;
 
 struct Address {
   sockaddr_storage storage{};
@@ -88,46 +90,6 @@ std::string header(MHD_Connection* connection, const char* name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
-// The connections whose request is not complete yet, and since when. A
-// connection leaves before libmicrohttpd closes its socket, so that a socket
-// that is shut down here is never another one with the same number.
-class UnfinishedRequests {
- public:
-  explicit UnfinishedRequests(std::chrono::seconds limit) : limit_(limit) {}
-
-  void begin(MHD_Connection* connection) {
-    const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (info == nullptr) return;
-    const std::lock_guard lock(mutex_);
-    entries_[connection] = {info->connect_fd, SteadyClock::now() + limit_};
-  }
-  void end(MHD_Connection* connection) {
-    const std::lock_guard lock(mutex_);
-    entries_.erase(connection);
-  }
-  // Hangs up on those that are too slow, until the stop.
-  void watch(const std::stop_token& stop) {
-    std::unique_lock lock(mutex_);
-    while (!stop.stop_requested()) {
-      wake_.wait_for(lock, stop, std::chrono::milliseconds(250), [] { return false; });
-      const auto now = SteadyClock::now();
-      for (const auto& [connection, entry] : entries_) {
-        if (entry.deadline <= now) shutdown(entry.fd, SHUT_RDWR);
-      }
-    }
-  }
-
- private:
-  struct Entry {
-    int fd = -1;
-    SteadyClock::time_point deadline;
-  };
-  const std::chrono::seconds limit_;
-  std::mutex mutex_;
-  std::condition_variable_any wake_;
-  std::unordered_map<MHD_Connection*, Entry> entries_;
-};
-
 bool send(MHD_Connection* connection, const HttpResponse& response) {
   MHD_Response* raw = MHD_create_response_from_buffer(response.body.size(), const_cast<char*>(response.body.data()),
                                                       MHD_RESPMEM_MUST_COPY);
@@ -136,6 +98,8 @@ bool send(MHD_Connection* connection, const HttpResponse& response) {
   MHD_add_response_header(raw, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
   MHD_add_response_header(raw, "X-Content-Type-Options", "nosniff");
   MHD_add_response_header(raw, MHD_HTTP_HEADER_CONNECTION, "close");
+  if (response.status == MHD_HTTP_UNAUTHORIZED)
+    MHD_add_response_header(raw, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"plm\"");
   if (!response.allow.empty()) MHD_add_response_header(raw, MHD_HTTP_HEADER_ALLOW, response.allow.c_str());
   const bool queued = MHD_queue_response(connection, static_cast<unsigned>(response.status), raw) == MHD_YES;
   MHD_destroy_response(raw);
@@ -146,7 +110,10 @@ bool send(MHD_Connection* connection, const HttpResponse& response) {
 
 struct HttpServer::Impl {
   Impl(const HttpOptions& opts, int listening_fd)
-      : options(opts), unfinished(opts.read_timeout), port(port_of(listening_fd)), own_fd(listening_fd) {}
+      : options(opts),
+        connections({opts.read_timeout, opts.write_timeout, opts.max_connections}),
+        port(port_of(listening_fd)),
+        own_fd(listening_fd) {}
 
   ~Impl() {
     if (daemon != nullptr) MHD_stop_daemon(daemon);
@@ -155,15 +122,25 @@ struct HttpServer::Impl {
 
   bool start_daemon() {
     const auto timeout = static_cast<unsigned>(options.read_timeout.count());
-    daemon = MHD_start_daemon(
-        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, nullptr,
-        nullptr, &Impl::on_request, this, MHD_OPTION_LISTEN_SOCKET, own_fd, MHD_OPTION_CONNECTION_LIMIT,
-        options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        kConnectionMemoryBytes, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, &Impl::on_connection,
-        this, MHD_OPTION_NOTIFY_COMPLETED, &Impl::on_completed, this, MHD_OPTION_END);
+    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC;
+    std::array<MHD_OptionItem, 4> tls = {{{MHD_OPTION_END, 0, nullptr}}};
+    if (options.tls) {
+      flags |= MHD_USE_TLS;
+      // libmicrohttpd copies none of these and changes none.
+      tls = {{{MHD_OPTION_HTTPS_MEM_CERT, 0, const_cast<char*>(options.tls->certificate_pem.c_str())},
+              {MHD_OPTION_HTTPS_MEM_KEY, 0, const_cast<char*>(options.tls->key_pem.c_str())},
+              {MHD_OPTION_HTTPS_PRIORITIES, 0, const_cast<char*>(kTlsPriorities)},
+              {MHD_OPTION_END, 0, nullptr}}};
+    }
+    daemon = MHD_start_daemon(flags, 0, nullptr, nullptr, &Impl::on_request, this, MHD_OPTION_LISTEN_SOCKET, own_fd,
+                              MHD_OPTION_CONNECTION_LIMIT, options.max_connections + kRoomForNewcomers,
+                              MHD_OPTION_CONNECTION_TIMEOUT, timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                              kConnectionMemoryBytes, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
+                              &Impl::on_connection, this, MHD_OPTION_NOTIFY_COMPLETED, &Impl::on_completed, this,
+                              MHD_OPTION_ARRAY, tls.data(), MHD_OPTION_END);
     if (daemon == nullptr) return false;
     own_fd = -1;  // the daemon closes it
-    watcher = std::jthread([this](const std::stop_token& stop) { unfinished.watch(stop); });
+    watcher = std::jthread([this](const std::stop_token& stop) { connections.watch(stop); });
     return true;
   }
 
@@ -172,8 +149,12 @@ struct HttpServer::Impl {
 
   static void on_connection(void* self, MHD_Connection* connection, void** /*socket_context*/,
                             MHD_ConnectionNotificationCode what) noexcept {
-    auto& unfinished = static_cast<Impl*>(self)->unfinished;
-    what == MHD_CONNECTION_NOTIFY_STARTED ? unfinished.begin(connection) : unfinished.end(connection);
+    auto& connections = static_cast<Impl*>(self)->connections;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+      connections.closed(connection);
+    } else if (const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)) {
+      connections.opened(connection, info->connect_fd);
+    }
   }
 
   static void on_completed(void* /*self*/, MHD_Connection* /*connection*/, void** context,
@@ -190,7 +171,7 @@ struct HttpServer::Impl {
     try {
       auto& impl = *static_cast<Impl*>(self);
       if (*context == nullptr) {
-        auto request = std::make_unique<HttpRequest>(read_headers(connection, url, method));
+        auto request = std::make_unique<HttpRequest>(impl.read_headers(connection, url, method));
         *context = request.release();
         return impl.begin(connection, *static_cast<HttpRequest*>(*context)) ? MHD_YES : MHD_NO;
       }
@@ -206,13 +187,16 @@ struct HttpServer::Impl {
     }
   }
 
-  static HttpRequest read_headers(MHD_Connection* connection, const char* url, const char* method) {
+  HttpRequest read_headers(MHD_Connection* connection, const char* url, const char* method) const {
     HttpRequest request;
     request.method = method;
     request.path = url;
     request.host = header(connection, MHD_HTTP_HEADER_HOST);
     request.origin = header(connection, MHD_HTTP_HEADER_ORIGIN);
     request.content_type = header(connection, MHD_HTTP_HEADER_CONTENT_TYPE);
+    request.over_tls = options.tls.has_value();
+    request.authorized =
+        options.token.empty() || shows_token(header(connection, MHD_HTTP_HEADER_AUTHORIZATION), options.token);
     return request;
   }
 
@@ -228,7 +212,7 @@ struct HttpServer::Impl {
 
   void take_piece(HttpRequest& request, std::string_view piece) const {
     if (request.body.size() + piece.size() > options.max_body_bytes) request.body_too_large = true;
-    if (request.body_too_large) {
+    if (request.body_too_large || !request.authorized) {
       request.body.clear();
     } else {
       request.body += piece;
@@ -236,28 +220,32 @@ struct HttpServer::Impl {
   }
 
   bool answer(MHD_Connection* connection, const HttpRequest& request) {
-    unfinished.end(connection);
+    connections.asked(connection);
     // The time the handler takes is not the client's silence.
     MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
     const HttpResponse response = handler(request);
     MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
                               static_cast<unsigned>(options.read_timeout.count()));
+    connections.answered(connection);
     return send(connection, response);
   }
 
   const HttpOptions options;
   HttpHandler handler;
-  UnfinishedRequests unfinished;
+  Connections connections;
   const std::uint16_t port;
   MHD_Daemon* daemon = nullptr;
   int own_fd;            // the listening socket, while the daemon does not have it
-  std::jthread watcher;  // the last member: it stops before `unfinished` goes
+  std::jthread watcher;  // the last member: it stops before `connections` goes
 };
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpServer::~HttpServer() = default;
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(const HttpOptions& options) {
+  if (options.tls) {
+    if (auto usable = check_identity(*options.tls); !usable) return fail(std::move(usable.error()));
+  }
   const auto fd = listening_socket(options);
   if (!fd) return fail(fd.error());
   return std::unique_ptr<HttpServer>(new HttpServer(std::make_unique<Impl>(options, *fd)));

@@ -4,9 +4,13 @@
 //
 // Every connection has a thread of its own, so a request that takes seconds
 // (pause) does not hold up another (status). A connection carries one request,
-// must deliver it within read_timeout, and is one of max_connections: whoever
-// sends slowly, floods headers or opens many connections costs bounded memory
-// and ends soon.
+// must deliver it within read_timeout and take the answer within write_timeout:
+// whoever sends slowly, does not read, or floods headers costs bounded memory
+// and ends soon. When there are more than max_connections, the oldest that the
+// server waits for is hung up on, so that newcomers get in.
+//
+// The server also tells who may ask: whoever shows the token, or everybody when
+// there is none. What others send as a body is read and thrown away.
 #pragma once
 
 #include <chrono>
@@ -14,8 +18,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "api/tls.h"
 #include "base/error.h"
 
 namespace plm {
@@ -29,6 +35,8 @@ struct HttpRequest {
   std::string content_type;
   std::string body;
   bool body_too_large = false;  // then `body` is empty
+  bool over_tls = false;
+  bool authorized = false;  // when not, `body` is empty
 };
 
 struct HttpResponse {
@@ -47,13 +55,16 @@ struct HttpOptions {
   std::size_t max_body_bytes = std::size_t{1} << 20;
   unsigned max_connections = 64;
   std::chrono::seconds read_timeout{10};
+  std::chrono::seconds write_timeout{30};
+  std::string token;               // as in api/token.h; empty: everybody may ask
+  std::optional<TlsIdentity> tls;  // none: plain HTTP
 };
 
 class HttpServer {
  public:
   // Takes the port; whoever connects from now on waits for serve(). Errors:
-  // invalid_argument (not an address), network (the port is taken or not
-  // allowed), in one line that names the address.
+  // invalid_argument (not an address, not a certificate and its key), network
+  // (the port is taken or not allowed), in one line that names the address.
   static Result<std::unique_ptr<HttpServer>> listen(const HttpOptions& options);
 
   // Answers from now on. Once. Errors: network.

@@ -20,6 +20,7 @@
 
 #include "api/fake_job_control.h"
 #include "api/routes.h"
+#include "api/test_certificate.h"
 
 namespace plm {
 namespace {
@@ -27,6 +28,7 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 using SteadyClock = std::chrono::steady_clock;
 
@@ -43,7 +45,7 @@ std::size_t append(char* data, std::size_t one, std::size_t size, void* out) {
 
 // One request by libcurl, as clients send it.
 Answer call(const std::string& url, const std::string& method, const std::string& body = {},
-            const std::vector<std::string>& headers = {}) {
+            const std::vector<std::string>& headers = {}, const std::string& ca_pem = {}) {
   Answer answer;
   CURL* curl = curl_easy_init();
   curl_slist* list = nullptr;
@@ -54,6 +56,8 @@ Answer call(const std::string& url, const std::string& method, const std::string
   if (method == "HEAD") curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
   curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_blob authority{const_cast<char*>(ca_pem.data()), ca_pem.size(), CURL_BLOB_COPY};
+  if (!ca_pem.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &authority);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
   if (!body.empty()) {
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.c_str());
@@ -89,6 +93,13 @@ class Socket {
 
   // Whether the other side still took it.
   bool write(std::string_view text) const { return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) >= 0; }
+  // At most this much of what is there.
+  [[nodiscard]] std::size_t read_some(std::size_t most) {
+    std::string buffer(most, '\0');
+    const auto count = recv(fd_, buffer.data(), most, MSG_DONTWAIT);
+    if (count == 0) closed_ = true;
+    return count < 0 ? 0 : static_cast<std::size_t>(count);
+  }
   // Everything until the server hangs up, or the limit.
   [[nodiscard]] std::string read_all(std::chrono::milliseconds limit) {
     std::string out;
@@ -283,6 +294,114 @@ TEST_F(HttpServerTest, FreesTheConnectionsThatIdlersHold) {
     if (socket.read_all(10s).starts_with("HTTP/1.1 200")) answer.status = 200;
   }
   EXPECT_EQ(answer.status, 200);
+}
+
+TEST_F(HttpServerTest, LetsANewcomerInWhileIdlersHoldEveryConnection) {
+  options_.max_connections = 8;
+  options_.read_timeout = 600s;
+  start();
+  std::vector<std::unique_ptr<Socket>> idlers;
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 8; ++i) {
+      idlers.push_back(std::make_unique<Socket>(server_->port()));
+      idlers.back()->write(i % 2 == 0 ? "GET /status HTTP/1.1\r\nX-Slow: " : "");
+    }
+    EXPECT_EQ(call(url("/status"), "GET").status, 200);
+  }
+  // The oldest were hung up on.
+  EXPECT_EQ(idlers.front()->read_all(5s), "");
+  EXPECT_TRUE(idlers.front()->closed());
+}
+
+TEST_F(HttpServerTest, HangsUpOnWhoeverDoesNotTakeTheAnswer) {
+  options_.write_timeout = 1s;
+  StatusReport report;
+  report.error = std::string(32'000'000, 'x');  // more than the kernel keeps for a socket
+  job_.set_report(report);
+  start();
+  Socket socket(server_->port());
+  socket.write("GET /status HTTP/1.1\r\nHost: x\r\n\r\n");
+  std::this_thread::sleep_for(100ms);
+  const auto begin = SteadyClock::now();
+  // It reads a little now and then: never silent for as long as the limit.
+  std::size_t taken = 0;
+  while (!socket.closed() && taken < report.error.size() && SteadyClock::now() - begin < 20s) {
+    taken += socket.read_some(1000);
+    std::this_thread::sleep_for(10ms);
+    if (SteadyClock::now() - begin > 3s) taken += socket.read_all(5s).size();
+  }
+  EXPECT_TRUE(socket.closed());
+  EXPECT_LT(taken, report.error.size());
+}
+
+constexpr auto kToken = "0123456789abcdef";
+
+TEST_F(HttpServerTest, AnswersOnlyWhoeverShowsTheToken) {
+  options_.token = kToken;
+  start();
+  const std::string good = fmt::format("Authorization: Bearer {}", kToken);
+  const std::string bad = fmt::format("Authorization: Bearer {}x", kToken);
+  EXPECT_EQ(call(url("/status"), "GET", "", {good}).status, 200);
+  EXPECT_EQ(call(url("/pause"), "POST", "", {good}).status, 200);
+  for (const auto& headers : std::vector<std::vector<std::string>>{{}, {bad}}) {
+    for (const auto path : {"/status", "/health", "/metrics", "/nothing"}) {
+      const Answer answer = call(url(path), "GET", "", headers);
+      EXPECT_EQ(answer.status, 401) << path;
+      EXPECT_THAT(answer.headers, HasSubstr("WWW-Authenticate: Bearer realm=\"plm\"\r\n"));
+      EXPECT_EQ(json::parse(answer.body)["code"], "unauthorized");
+    }
+    EXPECT_EQ(call(url("/finalize"), "POST", "{}", headers).status, 401);
+  }
+  EXPECT_THAT(job_.commands(), testing::ElementsAre("pause"));
+}
+
+TEST_F(HttpServerTest, ThrowsAwayTheBodyOfWhoeverShowsNoToken) {
+  options_.token = kToken;
+  std::atomic<bool> empty = false;
+  listen();
+  ASSERT_TRUE(server_->serve([&](const HttpRequest& request) {
+    empty = request.body.empty();
+    return routes_.handle(request);
+  }));
+  EXPECT_EQ(call(url("/start"), "POST", std::string(100'000, ' ')).status, 401);
+  EXPECT_TRUE(empty);
+}
+
+class HttpsServerTest : public HttpServerTest {
+ protected:
+  HttpsServerTest() { options_.tls = identity_; }
+  [[nodiscard]] std::string https(const std::string& path) const {
+    return fmt::format("https://localhost:{}{}", server_->port(), path);
+  }
+  TlsIdentity identity_ = make_test_identity();
+};
+
+TEST_F(HttpsServerTest, AnswersOverTls) {
+  start();
+  EXPECT_EQ(call(https("/status"), "GET", "", {}, identity_.certificate_pem).status, 200);
+  const std::string own = fmt::format("Origin: https://localhost:{}", server_->port());
+  EXPECT_EQ(call(https("/pause"), "POST", "", {own}, identity_.certificate_pem).status, 200);
+  const std::string foreign = fmt::format("Origin: http://localhost:{}", server_->port());
+  EXPECT_EQ(call(https("/pause"), "POST", "", {foreign}, identity_.certificate_pem).status, 403);
+}
+
+TEST_F(HttpsServerTest, SurvivesWhatIsNotTls) {
+  start();
+  for (const std::string& noise : {std::string("GET /status HTTP/1.1\r\nHost: x\r\n\r\n"), std::string(100'000, '\x16'),
+                                   std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11)}) {
+    Socket socket(server_->port());
+    socket.write(noise);
+    EXPECT_THAT(socket.read_all(5s), Not(HasSubstr("200 OK")));
+    EXPECT_TRUE(socket.closed());
+  }
+  EXPECT_EQ(call(https("/status"), "GET", "", {}, identity_.certificate_pem).status, 200);
+}
+
+TEST_F(HttpsServerTest, IsRefusedWithAKeyOfAnotherCertificate) {
+  options_.tls->key_pem = make_test_identity().key_pem;
+  const auto server = HttpServer::listen(options_);
+  ASSERT_FALSE(server);
+  EXPECT_THAT(server.error().message, HasSubstr("do not belong together"));
 }
 
 TEST_F(HttpServerTest, ShowsTheStatusWhileACommandTakesItsTime) {

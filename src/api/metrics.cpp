@@ -58,7 +58,7 @@ void add_state(Page& page, const StatusReport& report) {
     states.push_back(gauge_value(state == report.state ? 1 : 0, {{"state", std::string(name_of(state))}}));
   }
   page.gauges("plm_state", "State of the job: 1 for the one it is in.", std::move(states));
-  page.gauge("plm_stalled", "1 when nothing moves although there is work.", report.stalled);
+  page.gauge("plm_stalled", "1 when nothing moves although there is work.", !report.stall.empty());
 }
 
 void add_changes(Page& page, const StatusReport& report) {

@@ -59,10 +59,10 @@ std::string host_of(std::string_view authority) {
 
 }  // namespace
 
-bool is_foreign_origin(std::string_view origin, std::string_view host) {
-  if (origin.empty()) return false;  // not a browser's request on behalf of a page
-  const std::string own = lower(host);
-  if (lower(origin) != "http://" + own) return true;
+bool is_foreign_origin(const HttpRequest& request) {
+  if (request.origin.empty()) return false;  // not a browser's request on behalf of a page
+  const std::string own = lower(request.host);
+  if (lower(request.origin) != (request.over_tls ? "https://" : "http://") + own) return true;
   const std::string name = host_of(own);
   return name != "localhost" && !is_ip_address(name);
 }
@@ -104,8 +104,9 @@ struct Routes::Route {
 };
 
 const Routes::Route* Routes::find(std::string_view path) {
-  static constexpr std::array<Route, 7> kRoutes = {{
+  static constexpr std::array<Route, 8> kRoutes = {{
       {"/status", &Routes::status, nullptr},
+      {"/health", &Routes::health, nullptr},
       {"/metrics", &Routes::metrics, nullptr},
       {"/start", nullptr, &Routes::start},
       {"/pause", nullptr, &Routes::pause},
@@ -130,10 +131,13 @@ HttpResponse Routes::handle(const HttpRequest& request) noexcept {
 }
 
 HttpResponse Routes::dispatch(const HttpRequest& request) {
+  if (!request.authorized) {
+    return refuse(401, "unauthorized", "this needs the header \"Authorization: Bearer TOKEN\" with plm's token");
+  }
   const Route* route = find(request.path);
   if (route == nullptr) {
     return refuse(404, "not_found",
-                  "no such path; there are /status, /metrics, /start, /pause, /resume, /finalize and /reset");
+                  "no such path; there are /status, /health, /metrics, /start, /pause, /resume, /finalize and /reset");
   }
   if (!route->allows(request.method)) {
     HttpResponse response =
@@ -146,7 +150,7 @@ HttpResponse Routes::dispatch(const HttpRequest& request) {
 }
 
 HttpResponse Routes::run_command(const Route& route, const HttpRequest& request) {
-  if (is_foreign_origin(request.origin, request.host)) {
+  if (is_foreign_origin(request)) {
     return refuse(403, "foreign_origin", "a page of another site must not give commands");
   }
   if (!request.body.empty() && !may_be_json(request.content_type)) {
@@ -178,6 +182,15 @@ HttpResponse Routes::run_command(const Route& route, const HttpRequest& request)
 HttpResponse Routes::status() const {
   HttpResponse response;
   response.body = status_json(job_.status());
+  return response;
+}
+
+HttpResponse Routes::health() const {
+  const StatusReport report = job_.status();
+  const std::vector<HealthProblem> problems = health_problems(report, std::chrono::system_clock::now());
+  HttpResponse response;
+  response.status = problems.empty() ? 200 : 503;
+  response.body = health_json(report.state, problems);
   return response;
 }
 

@@ -25,6 +25,7 @@ class Routes {
   [[nodiscard]] HttpResponse dispatch(const HttpRequest& request);
   [[nodiscard]] HttpResponse run_command(const Route& route, const HttpRequest& request);
   [[nodiscard]] HttpResponse status() const;
+  [[nodiscard]] HttpResponse health() const;
   [[nodiscard]] HttpResponse metrics() const;
   Status start(std::string_view body);
   Status pause(std::string_view body);
@@ -59,6 +60,6 @@ struct ErrorWords {
 // Whether a browser sent this POST on behalf of a page that is not ours. A page
 // of ours could only have been loaded from this server, by its address or as
 // localhost; a name that somebody let point here does not count (DNS rebinding).
-[[nodiscard]] bool is_foreign_origin(std::string_view origin, std::string_view host);
+[[nodiscard]] bool is_foreign_origin(const HttpRequest& request);
 
 }  // namespace plm

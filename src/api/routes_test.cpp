@@ -23,6 +23,7 @@ HttpRequest post(std::string path, std::string body = {}) {
   request.method = "POST";
   request.path = std::move(path);
   request.host = "127.0.0.1:2242";
+  request.authorized = true;
   if (!body.empty()) request.content_type = "application/json";
   request.body = std::move(body);
   return request;
@@ -31,6 +32,7 @@ HttpRequest post(std::string path, std::string body = {}) {
 HttpRequest get(std::string path) {
   HttpRequest request;
   request.method = "GET";
+  request.authorized = true;
   request.path = std::move(path);
   return request;
 }
@@ -94,7 +96,7 @@ TEST_F(RoutesTest, RefuseUnknownPathsAndWrongMethods) {
     EXPECT_EQ(refused(response, "method_not_allowed"), 405) << path;
     EXPECT_EQ(response.allow, "POST");
   }
-  for (const auto path : {"/status", "/metrics"}) {
+  for (const auto path : {"/status", "/health", "/metrics"}) {
     const HttpResponse response = routes.handle(post(path));
     EXPECT_EQ(refused(response, "method_not_allowed"), 405) << path;
     EXPECT_EQ(response.allow, "GET, HEAD");
@@ -141,18 +143,65 @@ TEST_F(RoutesTest, RefuseCommandsOfOtherSites) {
   EXPECT_EQ(routes.handle(request).status, 200);
 }
 
+HttpRequest of_page(std::string origin, std::string host) {
+  HttpRequest request = post("/finalize");
+  request.origin = std::move(origin);
+  request.host = std::move(host);
+  return request;
+}
+
 TEST(ForeignOrigin, IsAnyPageNotLoadedFromHere) {
-  EXPECT_FALSE(is_foreign_origin("", "127.0.0.1:2242"));
-  EXPECT_FALSE(is_foreign_origin("http://127.0.0.1:2242", "127.0.0.1:2242"));
-  EXPECT_FALSE(is_foreign_origin("http://localhost:2242", "LOCALHOST:2242"));
-  EXPECT_FALSE(is_foreign_origin("http://[::1]:2242", "[::1]:2242"));
-  EXPECT_TRUE(is_foreign_origin("http://localhost:2242", "127.0.0.1:2242"));
-  EXPECT_TRUE(is_foreign_origin("https://127.0.0.1:2242", "127.0.0.1:2242"));
-  EXPECT_TRUE(is_foreign_origin("null", "127.0.0.1:2242"));
-  EXPECT_TRUE(is_foreign_origin("http://", ""));
+  EXPECT_FALSE(is_foreign_origin(of_page("", "127.0.0.1:2242")));
+  EXPECT_FALSE(is_foreign_origin(of_page("http://127.0.0.1:2242", "127.0.0.1:2242")));
+  EXPECT_FALSE(is_foreign_origin(of_page("http://localhost:2242", "LOCALHOST:2242")));
+  EXPECT_FALSE(is_foreign_origin(of_page("http://[::1]:2242", "[::1]:2242")));
+  EXPECT_TRUE(is_foreign_origin(of_page("http://localhost:2242", "127.0.0.1:2242")));
+  EXPECT_TRUE(is_foreign_origin(of_page("https://127.0.0.1:2242", "127.0.0.1:2242")));
+  EXPECT_TRUE(is_foreign_origin(of_page("null", "127.0.0.1:2242")));
+  EXPECT_TRUE(is_foreign_origin(of_page("http://", "")));
   // A name of the attacker's that resolves to this machine.
-  EXPECT_TRUE(is_foreign_origin("http://rebound.example:2242", "rebound.example:2242"));
-  EXPECT_TRUE(is_foreign_origin("http://[", "["));
+  EXPECT_TRUE(is_foreign_origin(of_page("http://rebound.example:2242", "rebound.example:2242")));
+  EXPECT_TRUE(is_foreign_origin(of_page("http://[", "[")));
+}
+
+TEST(ForeignOrigin, OverTlsIsAnyPageLoadedWithoutIt) {
+  HttpRequest request = of_page("https://127.0.0.1:2242", "127.0.0.1:2242");
+  request.over_tls = true;
+  EXPECT_FALSE(is_foreign_origin(request));
+  request.origin = "http://127.0.0.1:2242";
+  EXPECT_TRUE(is_foreign_origin(request));
+}
+
+TEST_F(RoutesTest, TellNothingToWhoeverShowsNoToken) {
+  Routes routes(job_, defaults_, "1");
+  for (const auto path : {"/status", "/health", "/metrics", "/nowhere", "/"}) {
+    HttpRequest request = get(path);
+    request.authorized = false;
+    EXPECT_EQ(refused(routes.handle(request), "unauthorized"), 401) << path;
+  }
+  for (const auto path : {"/start", "/pause", "/resume", "/finalize", "/reset", "/status"}) {
+    HttpRequest request = post(path);
+    request.authorized = false;
+    EXPECT_EQ(refused(routes.handle(request), "unauthorized"), 401) << path;
+  }
+  EXPECT_EQ(routes.handle(HttpRequest()).status, 401);
+  EXPECT_THAT(job_.commands(), IsEmpty());
+}
+
+TEST_F(RoutesTest, TellHealthByStatusAndReason) {
+  Routes routes(job_, defaults_, "1");
+  StatusReport report;
+  report.state = JobState::running;
+  job_.set_report(report);
+  EXPECT_EQ(routes.handle(get("/health")).status, 200);
+  EXPECT_EQ(routes.handle(get("/health")).body, R"({"ok":true,"state":"running"})");
+  report.stall = "nothing moves";
+  report.state_problem = "cut off";
+  job_.set_report(report);
+  const HttpResponse response = routes.handle(get("/health"));
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.body, R"({"ok":false,"state":"running","error":"the saved state could not be read: cut off; )"
+                           R"(nothing moves","code":"state_unreadable"})");
 }
 
 TEST_F(RoutesTest, TellErrorsOfTheJobAsDocumented) {

@@ -1,6 +1,7 @@
 #include "api/status_json.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
@@ -109,6 +110,19 @@ std::string status_json(const StatusReport& report) {
   out["source"] = server_json(report.source);
   out["target"] = server_json(report.target);
   if (report.mode) out["mode"] = mode_name(*report.mode);
+  return text_of(out);
+}
+
+std::string health_json(JobState state, const std::vector<HealthProblem>& problems) {
+  ordered_json out;
+  out["ok"] = problems.empty();
+  out["state"] = name_of(state);
+  if (!problems.empty()) {
+    std::vector<std::string> reasons;
+    for (const HealthProblem& problem : problems) reasons.push_back(problem.reason);
+    out["error"] = fmt::format("{}", fmt::join(reasons, "; "));
+    out["code"] = problems.front().code;
+  }
   return text_of(out);
 }
 

@@ -15,6 +15,7 @@
 #include "app/http_client.h"
 #include "app/refuse.h"
 #include "app/status_text.h"
+#include "app/text_file.h"
 
 namespace plm {
 
@@ -28,8 +29,9 @@ struct Command {
   std::string_view success;  // what is said when the daemon has done it
 };
 
-constexpr std::array<Command, 7> kCommands = {{
+constexpr std::array<Command, 8> kCommands = {{
     {"status", "Show what the daemon does.", ""},
+    {"health", "Say whether somebody should look at it: exit code 0 or 1.", "Healthy."},
     {"start", "Start a job.", "Started. \"plm status --watch\" follows it."},
     {"pause", "Stop copying and applying; the position is saved.", "Paused."},
     {"resume", "Go on from the saved position.", "Resumed."},
@@ -53,6 +55,8 @@ struct Flags {
   std::string host;
   std::string port;
   std::string url;
+  std::string token_file;
+  std::string ca_file;
   bool json = false;
   bool watch = false;
   bool from_failure = false;
@@ -68,6 +72,11 @@ void add_connection_flags(CLI::App& app, Flags& flags) {
   app.add_option("--host", flags.host, "The daemon's host (127.0.0.1)")->type_name("HOST");
   app.add_option("--port", flags.port, "The daemon's port (2242) [PLM_PORT]")->type_name("PORT");
   app.add_option("--url", flags.url, "The daemon's URL, instead of host and port [PLM_URL]")->type_name("URL");
+  app.add_option("--api-token-file", flags.token_file, "File that holds the daemon's token [PLM_API_TOKEN_FILE]")
+      ->type_name("FILE");
+  app.add_option("--api-ca-file", flags.ca_file,
+                 "PEM file with the authority of the daemon's certificate; means https [PLM_API_CA_FILE]")
+      ->type_name("FILE");
 }
 
 void add_start_flags(CLI::App& app, Flags& flags) {
@@ -85,6 +94,11 @@ void add_start_flags(CLI::App& app, Flags& flags) {
                    fmt::format("{} (0: plm chooses)", field.help))
         ->type_name(field.is_size() ? "SIZE" : "NUMBER");
   }
+}
+
+std::string flag_or_variable(const std::string& flag, const char* name, const Environment& environment) {
+  const char* variable = environment(name);
+  return !flag.empty() || variable == nullptr ? flag : variable;
 }
 
 Result<std::string> url_of(const CLI::App& app, const Flags& flags, const Environment& environment) {
@@ -105,7 +119,24 @@ Result<std::string> url_of(const CLI::App& app, const Flags& flags, const Enviro
   if (!port) return fail(port.error().within(from_flag ? "--port" : "PLM_PORT"));
   std::string host = flags.host.empty() ? "127.0.0.1" : flags.host;
   if (host.find(':') != std::string::npos) host = fmt::format("[{}]", host);  // IPv6
-  return fmt::format("http://{}:{}", host, *port);
+  const bool tls = !flag_or_variable(flags.ca_file, "PLM_API_CA_FILE", environment).empty();
+  return fmt::format("{}://{}:{}", tls ? "https" : "http", host, *port);
+}
+
+// What lets client and daemon trust each other.
+Status read_trust(const Flags& flags, const Environment& environment, ClientCommand& out) {
+  out.ca_file = flag_or_variable(flags.ca_file, "PLM_API_CA_FILE", environment);
+  if (!flags.ca_file.empty() && !out.url.starts_with("https://")) return refuse("--api-ca-file: needs an https URL");
+  if (!out.ca_file.empty()) {
+    const std::string origin = flags.ca_file.empty() ? "PLM_API_CA_FILE" : "--api-ca-file";
+    if (const auto text = read_text_file(out.ca_file); !text) return fail(text.error().within(origin));
+  }
+  const std::string token_file = flag_or_variable(flags.token_file, "PLM_API_TOKEN_FILE", environment);
+  if (token_file.empty()) return {};
+  auto token = read_token_file(token_file);
+  if (!token) return fail(token.error().within(flags.token_file.empty() ? "PLM_API_TOKEN_FILE" : "--api-token-file"));
+  out.token = *std::move(token);
+  return {};
 }
 
 std::vector<std::string> entries_of(const std::vector<std::string>& values) {
@@ -186,8 +217,14 @@ int print_answer(const ClientCommand& command, const HttpAnswer& answer, const C
   return exit_code::done;
 }
 
+// The path of a command is its name.
+Result<HttpAnswer> call(const ClientCommand& command, std::string method, std::chrono::seconds limit) {
+  return http_call({std::move(method), fmt::format("{}/{}", command.url, command.name), command.body, limit,
+                    command.token, command.ca_file});
+}
+
 int show_status(const ClientCommand& command, const ClientOutput& output) {
-  const auto answer = http_call({"GET", command.url + "/status", "", kStatusLimit});
+  const auto answer = call(command, "GET", kStatusLimit);
   if (!answer) return report_unreachable(answer.error(), output);
   constexpr std::string_view kEmptyScreen = "\x1b[H\x1b[2J";
   if (output.clear_screen && command.watch) output.out << kEmptyScreen;
@@ -245,6 +282,7 @@ Result<ClientCommand> parse_client_arguments(const std::vector<std::string>& arg
   auto url = url_of(app, flags, environment);
   if (!url) return fail(url.error());
   out.url = *std::move(url);
+  if (auto known = read_trust(flags, environment, out); !known) return fail(known.error());
   auto body = body_of(app, out.name, flags);
   if (!body) return fail(body.error());
   out.body = *std::move(body);
@@ -257,7 +295,8 @@ int run_client(const ClientCommand& command, const ClientOutput& output) {
     return exit_code::done;
   }
   if (command.name == "status") return command.watch ? watch_status(command, output) : show_status(command, output);
-  const auto answer = http_call({"POST", command.url + "/" + command.name, command.body, kCommandLimit});
+  const auto answer =
+      command.name == "health" ? call(command, "GET", kStatusLimit) : call(command, "POST", kCommandLimit);
   if (!answer) return report_unreachable(answer.error(), output);
   return print_answer(command, *answer, output);
 }

@@ -1,5 +1,5 @@
-// The commands that talk to a running daemon: status, start, pause, resume,
-// finalize, reset; and version, which does not.
+// The commands that talk to a running daemon: status, health, start, pause,
+// resume, finalize, reset; and version, which does not.
 #pragma once
 
 #include <chrono>
@@ -26,6 +26,8 @@ struct ClientCommand {
   std::optional<std::string> print;  // --help, version: print this and stop
   std::string name;                  // "status"
   std::string url;                   // "http://127.0.0.1:2242"
+  std::string token;                 // a secret; empty: none
+  std::string ca_file;               // empty: the system's authorities
   std::string body;                  // JSON of a POST
   bool json = false;                 // the daemon's answer as it is
   bool watch = false;

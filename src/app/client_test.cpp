@@ -11,6 +11,8 @@
 #include "api/fake_job_control.h"
 #include "api/http_server.h"
 #include "api/routes.h"
+#include "api/test_certificate.h"
+#include "app/scratch_file.h"
 
 namespace plm {
 namespace {
@@ -42,6 +44,17 @@ TEST(ClientArguments, FindTheDaemon) {
   EXPECT_EQ(parse({"pause", "--port", "3"}, {{"PLM_URL", "http://a:1"}})->url, "http://127.0.0.1:3");
 }
 
+TEST(ClientArguments, SayWhomToTrust) {
+  const ScratchFile token("0123456789abcdef\n");
+  const ScratchFile authority("PEM");
+  EXPECT_EQ(parse({"status", "--api-token-file", token.path()})->token, "0123456789abcdef");
+  EXPECT_EQ(parse({"status"}, {{"PLM_API_TOKEN_FILE", token.path()}})->token, "0123456789abcdef");
+  EXPECT_EQ(parse({"status"})->token, "");
+  EXPECT_EQ(parse({"status", "--api-ca-file", authority.path()})->ca_file, authority.path());
+  EXPECT_EQ(parse({"status", "--api-ca-file", authority.path()})->url, "https://127.0.0.1:2242");
+  EXPECT_EQ(parse({"status"}, {{"PLM_API_CA_FILE", authority.path()}})->url, "https://127.0.0.1:2242");
+}
+
 TEST(ClientArguments, ThatAreWrongAreNamedInOneLine) {
   struct Case {
     std::vector<std::string> arguments;
@@ -57,6 +70,10 @@ TEST(ClientArguments, ThatAreWrongAreNamedInOneLine) {
       {{"start", "--clone-segment-size", "big"}, "cloneSegmentSize: \"big\" is not a size"},
       {{"start", "--repl-num-workers", "x"}, "replNumWorkers: must be a whole number"},
       {{"pause", "--watch"}, "--watch"},
+      {{"pause", "--api-token-file", "/nonexistent/token"},
+       "--api-token-file: cannot read /nonexistent/token: No such"},
+      {{"pause", "--api-ca-file", "/nonexistent/ca"}, "--api-ca-file: cannot read /nonexistent/ca: No such"},
+      {{"pause", "--api-ca-file", "/dev/null", "--url", "http://a"}, "--api-ca-file: needs an https URL"},
       {{"resume", "--include-namespaces", "a.b"}, "--include-namespaces"},
   };
   for (const auto& [arguments, message] : cases) {
@@ -83,7 +100,7 @@ TEST(ClientArguments, OfAStartBecomeItsBody) {
 TEST(ClientArguments, MayAskForHelpOrVersion) {
   EXPECT_EQ(parse({"version"})->print, "plm 1.2.3\n");
   EXPECT_EQ(parse({"version", "--json"})->print, "{\"version\":\"1.2.3\"}\n");
-  for (const auto name : {"status", "start", "pause", "resume", "finalize", "reset", "version"}) {
+  for (const auto name : {"status", "health", "start", "pause", "resume", "finalize", "reset", "version"}) {
     EXPECT_TRUE(is_client_command(name));
     const auto help = parse({name, "--help"});
     ASSERT_TRUE(help) << name;
@@ -131,6 +148,56 @@ TEST_F(ClientTest, GivesCommandsAndSaysWhatBecameOfThem) {
   EXPECT_EQ(run({"reset"}), exit_code::done);
   EXPECT_EQ(err_.str(), "");
   EXPECT_THAT(job_.commands(), ElementsAre("start", "pause", "resume", "resume from failure", "finalize", "reset"));
+}
+
+TEST_F(ClientTest, TellsHealthByItsExitCode) {
+  EXPECT_EQ(run({"health"}), exit_code::done);
+  EXPECT_EQ(out_.str(), "Healthy.\n");
+  StatusReport report;
+  report.state = JobState::failed;
+  report.error = "the disk is gone";
+  job_.set_report(report);
+  EXPECT_EQ(run({"health"}), exit_code::failed);
+  EXPECT_EQ(err_.str(), "plm: the job has failed: the disk is gone\n");
+  EXPECT_EQ(run({"health", "--json"}), exit_code::failed);
+  EXPECT_EQ(out_.str(),
+            R"({"ok":false,"state":"failed","error":"the job has failed: the disk is gone","code":"failed"})"
+            "\n");
+}
+
+TEST(Client, ShowsItsTokenOverTls) {
+  FakeJobControl job;
+  Routes routes(job, {}, "1");
+  HttpOptions options;
+  options.port = 0;
+  options.token = "0123456789abcdef";
+  options.tls = make_test_identity();
+  const auto server = *HttpServer::listen(options);
+  ASSERT_TRUE(server->serve([&routes](const HttpRequest& request) { return routes.handle(request); }));
+  const std::string port = fmt::format("{}", server->port());
+  const ScratchFile token(options.token);
+  const ScratchFile wrong_token("fedcba9876543210");
+  const ScratchFile authority(options.tls->certificate_pem);
+  const ScratchFile wrong_authority(make_test_identity().certificate_pem);
+  std::ostringstream out;
+  std::ostringstream err;
+  const auto run = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin() + 1, {"--port", port});
+    out.str("");
+    err.str("");
+    return run_client(*parse(arguments), {out, err});
+  };
+  const std::vector<std::string> trust = {"--api-token-file", token.path(), "--api-ca-file", authority.path()};
+  EXPECT_EQ(run({"status", trust[0], trust[1], trust[2], trust[3]}), exit_code::done) << err.str();
+  EXPECT_EQ(run({"health", trust[0], trust[1], trust[2], trust[3]}), exit_code::done) << err.str();
+  EXPECT_EQ(run({"pause", trust[0], trust[1], trust[2], trust[3]}), exit_code::done) << err.str();
+  EXPECT_EQ(run({"finalize", "--api-token-file", wrong_token.path(), trust[2], trust[3]}), exit_code::failed);
+  EXPECT_THAT(err.str(), HasSubstr("Authorization: Bearer"));
+  EXPECT_EQ(run({"finalize", trust[2], trust[3]}), exit_code::failed);
+  EXPECT_EQ(run({"finalize", trust[0], trust[1], "--api-ca-file", wrong_authority.path()}), exit_code::unreachable);
+  EXPECT_THAT(err.str(), HasSubstr("certificate"));
+  EXPECT_EQ(run({"finalize", trust[0], trust[1]}), exit_code::unreachable);  // http where https is spoken
+  EXPECT_THAT(job.commands(), ElementsAre("pause"));
 }
 
 TEST_F(ClientTest, ReturnsOneForARefusalAndSaysWhy) {

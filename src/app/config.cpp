@@ -8,6 +8,7 @@
 
 #include "api/sizes.h"
 #include "api/start_fields.h"
+#include "api/token.h"
 #include "app/refuse.h"
 #include "app/text_file.h"
 #include "app/toml_file.h"
@@ -59,6 +60,14 @@ Result<std::string> parse_listen(std::string_view text) {
     return address;
   }
   return refuse("\"{}\" is not an IP address", showable(text));
+}
+
+// Whether only this machine can reach it.
+bool is_loopback(const std::string& address) {
+  in_addr v4{};
+  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24U == 127;
+  in6_addr v6{};
+  return inet_pton(AF_INET6, address.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 Result<std::int64_t> parse_memory_limit(std::string_view text) {
@@ -127,7 +136,7 @@ class OptionReader {
 };
 
 // One line; whoever keeps a secret in a file ends it with a newline.
-Result<std::string> read_uri_file(std::string_view path) {
+Result<std::string> read_line_file(std::string_view path) {
   auto whole = read_text_file(std::string(path));
   if (!whole) return whole;
   std::string text = trimmed(*whole);
@@ -150,7 +159,29 @@ void read_uri(OptionReader& reader, const std::string& side, std::string& out) {
     reader.refuse_setting({{}, "--" + side}, fmt::format("needed: the connection string of the {} replica set", side));
   }
   reader.read(side, out, checked_uri);
-  reader.read(in_file, out, [](std::string_view path) { return read_uri_file(path).and_then(checked_uri); });
+  reader.read(in_file, out, [](std::string_view path) { return read_line_file(path).and_then(checked_uri); });
+}
+
+void read_access(OptionReader& reader, DaemonConfig& config) {
+  reader.read("api-token-file", config.api_token, read_token_file);
+  TlsIdentity tls;
+  const auto read_file = [](std::string_view path) { return read_text_file(std::string(path)); };
+  reader.read("api-tls-cert", tls.certificate_pem, read_file);
+  reader.read("api-tls-key", tls.key_pem, read_file);
+  const Setting* certificate = reader.find("api-tls-cert");
+  const Setting* key = reader.find("api-tls-key");
+  if ((certificate == nullptr) != (key == nullptr)) {
+    reader.refuse_setting(certificate != nullptr ? *certificate : *key,
+                          "a certificate and its key are needed together (api-tls-cert, api-tls-key)");
+  } else if (certificate != nullptr && !reader.error()) {
+    if (const Status usable = check_identity(tls); !usable) reader.refuse_setting(*certificate, usable.error().message);
+    config.api_tls = std::move(tls);
+  }
+  if (const Setting* listen = reader.find("listen");
+      listen != nullptr && !is_loopback(config.listen) && config.api_token.empty()) {
+    reader.refuse_setting(*listen,
+                          fmt::format("others can reach {}: a token is needed (api-token-file)", config.listen));
+  }
 }
 
 void read_tuning(OptionReader& reader, Tuning& tuning) {
@@ -166,6 +197,13 @@ void read_tuning(OptionReader& reader, Tuning& tuning) {
 }
 
 }  // namespace
+
+Result<std::string> read_token_file(std::string_view path) {
+  return read_line_file(path).and_then([path](std::string token) -> Result<std::string> {
+    if (const Status status = check_token(token); !status) return refuse("{}: {}", path, status.error().message);
+    return token;
+  });
+}
 
 Result<std::uint16_t> parse_port(std::string_view text) {
   const auto number = parse_number<std::uint16_t>(text);
@@ -191,6 +229,7 @@ Result<DaemonConfig> make_config(const Settings& settings) {
   };
   reader.read("listen", config.listen, parse_listen);
   reader.read("port", config.port, parse_port);
+  read_access(reader, config);
   reader.read("log-level", config.log_level, parse_level);
   reader.read("log-json", config.log_format, parse_format);
   reader.read("memory-limit", config.memory_limit_bytes, parse_memory_limit);

@@ -1,8 +1,10 @@
 #include "app/config.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/test_certificate.h"
 #include "app/scratch_file.h"
 
 namespace plm {
@@ -15,6 +17,7 @@ using testing::Not;
 using Variables = std::map<std::string, std::string>;
 
 constexpr auto kSource = "mongodb://source.example/?replicaSet=rs0";
+constexpr auto kToken = "0123456789-secret";
 constexpr auto kTarget = "mongodb://target.example/?replicaSet=rs1";
 
 Result<DaemonInvocation> configure(std::vector<std::string> arguments, const Variables& variables = {}) {
@@ -110,7 +113,14 @@ TEST(DaemonConfig, TakesEveryOptionFromFlags) {
 
 TEST(DaemonConfig, TakesEveryOptionFromTheEnvironmentAndFromAFile) {
   // What is given for each option, and what a flag of that value leads to.
+  const ScratchFile token(std::string(kToken) + "\n");
+  const TlsIdentity identity = make_test_identity();
+  const ScratchFile certificate(identity.certificate_pem);
+  const ScratchFile key(identity.key_pem);
   const std::map<std::string, std::string> values = {{"source", kSource},
+                                                     {"api-token-file", token.path()},
+                                                     {"api-tls-cert", certificate.path()},
+                                                     {"api-tls-key", key.path()},
                                                      {"target", kTarget},
                                                      {"listen", "0.0.0.0"},
                                                      {"port", "8080"},
@@ -134,7 +144,7 @@ TEST(DaemonConfig, TakesEveryOptionFromTheEnvironmentAndFromAFile) {
   Variables variables;
   std::string text;
   for (const Option& option : daemon_options()) {
-    if (option.name.ends_with("-uri-file")) continue;
+    if (option.name.ends_with("-uri-file")) continue;  // another form of source and target
     ASSERT_TRUE(values.contains(option.name)) << option.name << " is not in this test";
     variables[option.variable] = values.at(option.name);
     text += option.name + " = \"" + values.at(option.name) + "\"\n";
@@ -147,6 +157,10 @@ TEST(DaemonConfig, TakesEveryOptionFromTheEnvironmentAndFromAFile) {
     EXPECT_EQ(config.source_uri, kSource);
     EXPECT_EQ(config.target_uri, kTarget);
     EXPECT_EQ(config.listen, "0.0.0.0");
+    EXPECT_EQ(config.api_token, kToken);
+    ASSERT_TRUE(config.api_tls);
+    EXPECT_EQ(config.api_tls->certificate_pem, identity.certificate_pem);
+    EXPECT_EQ(config.api_tls->key_pem, identity.key_pem);
     EXPECT_EQ(config.port, 8080);
     EXPECT_EQ(config.log_level, log::Level::warn);
     EXPECT_EQ(config.log_format, log::Format::json);
@@ -163,13 +177,13 @@ TEST(DaemonConfig, TakesEveryOptionFromTheEnvironmentAndFromAFile) {
 }
 
 TEST(DaemonConfig, LetsAFlagBeatAVariableAndAVariableTheFile) {
-  const ScratchFile file("port = 3\nlisten = \"0.0.0.3\"\nlog-level = \"error\"\nstart = true\n");
+  const ScratchFile file("port = 3\nlisten = \"127.0.0.3\"\nlog-level = \"error\"\nstart = true\n");
   const auto invocation =
       configure_rest({"--port", "1", "--config", file.path(), "--start=false"},
-                     {{"PLM_PORT", "2"}, {"PLM_LISTEN", "0.0.0.2"}, {"PLM_CONFIG", "/nonexistent"}});
+                     {{"PLM_PORT", "2"}, {"PLM_LISTEN", "127.0.0.2"}, {"PLM_CONFIG", "/nonexistent"}});
   ASSERT_TRUE(invocation) << invocation.error().message;
   EXPECT_EQ(invocation->config.port, 1);
-  EXPECT_EQ(invocation->config.listen, "0.0.0.2");
+  EXPECT_EQ(invocation->config.listen, "127.0.0.2");
   EXPECT_EQ(invocation->config.log_level, log::Level::error);
   EXPECT_FALSE(invocation->config.start);
 }
@@ -208,6 +222,44 @@ TEST(DaemonConfig, RefusesBadValuesNamingWhereTheyAre) {
   const ScratchFile file("port = \"many\"\n");
   EXPECT_THAT(refusal_of(configure_rest({"--config", file.path()})),
               HasSubstr("port in " + file.path() + ": \"many\" is not a port"));
+}
+
+TEST(DaemonConfig, NeedsATokenWhereOthersCanAsk) {
+  const ScratchFile token(kToken);
+  for (const auto address : {"0.0.0.0", "192.0.2.1", "::", "2001:db8::1", "::ffff:127.0.0.1"}) {
+    EXPECT_EQ(refusal_of(configure_rest({"--listen", address})),
+              fmt::format("--listen: others can reach {}: a token is needed (api-token-file)", address));
+    EXPECT_TRUE(configure_rest({"--listen", address, "--api-token-file", token.path()})) << address;
+  }
+  EXPECT_THAT(refusal_of(configure_rest({}, {{"PLM_LISTEN", "0.0.0.0"}})), HasSubstr("PLM_LISTEN: others can reach"));
+  for (const auto address : {"127.0.0.1", "127.1.2.3", "::1", "localhost"}) {
+    EXPECT_TRUE(configure_rest({"--listen", address})) << address;
+  }
+}
+
+TEST(DaemonConfig, RefusesATokenThatIsNone) {
+  const auto with = [](const std::string& path) { return refusal_of(configure_rest({"--api-token-file", path})); };
+  EXPECT_THAT(with("/nonexistent/token"), HasSubstr("--api-token-file: cannot read /nonexistent/token: No such file"));
+  const ScratchFile empty(" \n");
+  EXPECT_THAT(with(empty.path()), HasSubstr("is empty"));
+  const ScratchFile little("secret\n");
+  EXPECT_THAT(with(little.path()), HasSubstr("a token has 16 to 1024 characters, this one 6"));
+  const ScratchFile blanks("secret secret secret\n");
+  EXPECT_THAT(with(blanks.path()), HasSubstr("a token consists of letters"));
+}
+
+TEST(DaemonConfig, NeedsCertificateAndKeyTogether) {
+  const TlsIdentity identity = make_test_identity();
+  const ScratchFile certificate(identity.certificate_pem);
+  const ScratchFile key(identity.key_pem);
+  EXPECT_THAT(refusal_of(configure_rest({"--api-tls-cert", certificate.path()})),
+              HasSubstr("--api-tls-cert: a certificate and its key are needed together"));
+  EXPECT_THAT(refusal_of(configure_rest({"--api-tls-key", key.path()})),
+              HasSubstr("--api-tls-key: a certificate and its key are needed together"));
+  EXPECT_THAT(refusal_of(configure_rest({"--api-tls-cert", key.path(), "--api-tls-key", certificate.path()})),
+              HasSubstr("--api-tls-cert: the certificate and the private key cannot be used"));
+  EXPECT_THAT(refusal_of(configure_rest({"--api-tls-cert", certificate.path(), "--api-tls-key", "/nonexistent/key"})),
+              HasSubstr("--api-tls-key: cannot read /nonexistent/key"));
 }
 
 TEST(DaemonConfig, NeedsASourceAndATarget) {

@@ -65,6 +65,8 @@ bool wait_for_versions(const JobControl& job, const StopSignals& signals) {
 void log_ready(const DaemonConfig& config, const StatusReport& status, std::string_view version) {
   log::info("ready", {{"listen", config.listen},
                       {"port", config.port},
+                      {"tls", config.api_tls.has_value()},
+                      {"token", config.api_token.empty() ? "none" : "needed"},
                       {"version", version},
                       {"source", status.source.uri},
                       {"source_version", status.source.version},
@@ -83,6 +85,8 @@ int run_daemon(const DaemonConfig& config, const std::string& version) {
   HttpOptions http;
   http.address = config.listen;
   http.port = config.port;
+  http.token = config.api_token;
+  http.tls = config.api_tls;
   // The port is taken before a saved job goes on: a second daemon ends here.
   const auto server = HttpServer::listen(http);
   if (!server) return cannot_start(server.error());

@@ -42,6 +42,7 @@ void set_call(CURL* curl, const HttpCall& call, HttpAnswer& answer, char* error)
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &take_piece);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
+  if (!call.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, call.ca_file.c_str());
   if (call.method == "POST") {
     curl_easy_setopt(curl, CURLOPT_POST, 1L);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call.body.c_str());
@@ -58,7 +59,14 @@ Result<HttpAnswer> http_call(const HttpCall& call) {
   HttpAnswer answer;
   char error[CURL_ERROR_SIZE] = {};
   set_call(curl.get(), call, answer, error);
-  const Headers headers(curl_slist_append(nullptr, "Content-Type: application/json"), &curl_slist_free_all);
+  Headers headers(curl_slist_append(nullptr, "Content-Type: application/json"), &curl_slist_free_all);
+  if (!call.token.empty()) {
+    const std::string line = "Authorization: Bearer " + call.token;
+    curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
+    if (longer == nullptr) return fail(ErrorCode::network, "cannot start an HTTP call");
+    (void)headers.release();
+    headers.reset(longer);
+  }
   curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.get());
 
   if (const CURLcode code = curl_easy_perform(curl.get()); code != CURLE_OK) {

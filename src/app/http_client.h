@@ -18,11 +18,13 @@ struct HttpCall {
   std::string url;
   std::string body;  // JSON, of a POST; may be empty
   std::chrono::seconds time_limit{10};
+  std::string token;    // shown to the daemon; empty: none
+  std::string ca_file;  // PEM; empty: the system's authorities
 };
 
 // Follows no redirects and asks no proxy: a proxy variable meant for the
 // internet must not catch a call to this machine. Errors: network, one line
-// that names the URL.
+// that names the URL, never the token.
 [[nodiscard]] Result<HttpAnswer> http_call(const HttpCall& call);
 
 }  // namespace plm

@@ -25,8 +25,11 @@ std::vector<Option> make_options() {
       {"target", "PLM_TARGET_URI", value, "URI", "Connection string of the target replica set"},
       {"source-uri-file", "", value, "FILE", "File that holds the source's connection string"},
       {"target-uri-file", "", value, "FILE", "File that holds the target's connection string"},
-      {"listen", "", value, "ADDRESS", "Address of the HTTP server (127.0.0.1)"},
+      {"listen", "", value, "ADDRESS", "Address of the HTTP server (127.0.0.1); any but loopback needs a token"},
       {"port", "", value, "PORT", "Port of the HTTP server (2242)"},
+      {"api-token-file", "", value, "FILE", "File that holds the token which every request must show"},
+      {"api-tls-cert", "", value, "FILE", "PEM file with the HTTP server's certificate and its issuers'"},
+      {"api-tls-key", "", value, "FILE", "PEM file with the certificate's private key"},
       {"log-level", "", value, "LEVEL", "trace, debug, info, warn or error (info)"},
       {"log-json", "", flag, "", "Write the log as JSON lines"},
       {"memory-limit", "", value, "SIZE", "Memory for the whole process (512MiB)"},
@@ -54,7 +57,8 @@ constexpr std::string_view kFooter =
     "  start     Start a job              resume    Go on from the saved position\n"
     "  finalize  End it at the source's   reset     Forget the job; the target's\n"
     "            present state                      data stays\n"
-    "  version   Show the version\n\n"
+    "  health    Say whether somebody     version   Show the version\n"
+    "            should look at it\n\n"
     "\"plm serve\" is the same as \"plm\". Each option is also a key of the file given with\n"
     "--config (TOML: log-level = \"info\"). A flag beats its variable, a variable the file.";
 

@@ -698,8 +698,9 @@ StatusReport Controller::status() const {
   out.finalization = record.finalization;
   out.warnings.insert(out.warnings.begin(), record.warnings.begin(), record.warnings.end());
   if (!load_error.empty()) out.warnings.push_back("the saved state could not be read yet: " + load_error);
-  out.stalled = !stall.empty();
-  if (out.stalled) out.warnings.push_back(stall);
+  out.state_problem = load_error;
+  out.stall = stall;
+  if (!stall.empty()) out.warnings.push_back(stall);
   out.source = source_monitor_.report();
   out.target = target_monitor_.report();
   for (const auto& [name, server] : {std::pair{"source", &out.source}, std::pair{"target", &out.target}}) {

@@ -16,6 +16,7 @@ Collection collection(std::uint8_t number, RangeState state) {
   out.planned = true;
   out.ranges.resize(1);
   out.ranges[0].state = state;
+  out.ranges_unfinished = out.ranges_unconfirmed = state == RangeState::copied ? 0 : 1;
   out.estimate = {10, 1000};
   out.copied = {4, 400};
   out.indexes = {{{json(R"({"name": "a"})")}, IndexState::built, {}},

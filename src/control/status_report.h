@@ -35,6 +35,7 @@ struct StatusReport {
   std::string info;   // "Initial Sync: Cloning Data" ...
   std::optional<ApplyMode> mode;
   std::vector<std::string> warnings;
+  std::string state_problem;  // why the saved state could not be read; empty: it was
 
   std::int64_t lag_seconds = 0;
   std::int64_t events_read = 0;
@@ -76,7 +77,7 @@ struct StatusReport {
 
   // Present while a job works.
   std::int64_t retries = 0;
-  bool stalled = false;
+  std::string stall;  // nothing moves though there is work: since when, and why; empty: no
 };
 
 }  // namespace plm

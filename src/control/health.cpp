@@ -1,0 +1,26 @@
+#include "control/health.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace plm {
+
+std::vector<HealthProblem> health_problems(const StatusReport& report, WallTime now) {
+  std::vector<HealthProblem> out;
+  if (report.state == JobState::failed) out.push_back({"failed", "the job has failed: " + report.error});
+  if (!report.state_problem.empty()) {
+    out.push_back({"state_unreadable", "the saved state could not be read: " + report.state_problem});
+  }
+  if (!report.stall.empty()) out.push_back({"stalled", report.stall});
+  for (const auto& [name, server] : {std::pair{"source", &report.source}, std::pair{"target", &report.target}}) {
+    const auto away = now - server->unreachable_since;
+    if (server->reachable || away < kUnreachableFor) continue;
+    out.push_back({fmt::format("{}_unreachable", name),
+                   fmt::format("the {} has been unreachable for {} s", name,
+                               std::chrono::duration_cast<std::chrono::seconds>(away).count())});
+  }
+  return out;
+}
+
+}  // namespace plm
