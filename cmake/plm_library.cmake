@@ -1,6 +1,8 @@
 # Warnings and sanitizers that hold for every target of ours.
 set(PLM_SANITIZE "" CACHE STRING "Sanitizers to build with, such as address,undefined")
 
+option(PLM_FUZZ "Instrument for libFuzzer (clang) and build tests/fuzz" OFF)
+
 add_library(plm_flags INTERFACE)
 target_compile_options(plm_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow)
 if(NOT PLM_SANITIZE)
@@ -9,6 +11,9 @@ if(NOT PLM_SANITIZE)
 else()
   target_compile_options(plm_flags INTERFACE -fsanitize=${PLM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(plm_flags INTERFACE -fsanitize=${PLM_SANITIZE})
+endif()
+if(PLM_FUZZ)
+  target_compile_options(plm_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # Every program that ctest runs.

@@ -33,6 +33,13 @@ class Authority:
             *("-keyout", str(self._key), "-out", str(self.certificate)),
         )
 
+    def encrypted(self, certificate: Certificate, password: str) -> Path:
+        """Certificate and key in one file, the key under this password."""
+        path = certificate.both.with_suffix(".encrypted.pem")
+        _openssl("pkey", "-aes256", "-in", str(certificate.key), "-passout", f"pass:{password}", "-out", str(path))
+        path.write_text(certificate.certificate.read_text() + path.read_text())
+        return path
+
     def issue(self, name: str, *, unit: str = "servers", hosts: list[str] | None = None) -> Certificate:
         """A certificate for this name, and as a server for these addresses."""
         key, request = self.folder / f"{name}.key", self.folder / f"{name}.csr"

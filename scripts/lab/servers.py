@@ -18,6 +18,8 @@ from urllib.parse import quote
 import pymongo
 from pymongo.errors import PyMongoError
 
+from .certificates import Certificate
+
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_DATABASES = frozenset({"admin", "config", "local"})
 STATE_DATABASE = "percona_link_mongodb"
@@ -65,7 +67,8 @@ def uri(port: int, set_name: str | None, user: User | None, **options: Any) -> s
 
 
 class ReplicaSet:
-    """One mongod. `set_name=None` makes it a standalone server, `key_file=False` leaves authorisation off."""
+    """One mongod. `set_name=None` makes it a standalone server, `key_file=False` leaves authorisation off; with `tls`,
+    a certificate of `authority`, it speaks nothing but TLS, and clients may authenticate by certificates of theirs."""
 
     def __init__(
         self,
@@ -75,8 +78,13 @@ class ReplicaSet:
         plm_roles: tuple[str, ...] = (),
         key_file: bool = True,
         parameters: dict[str, Any] | None = None,
+        tls: Certificate | None = None,
+        authority: Path | None = None,
     ) -> None:
         self.folder = folder
+        self.tls = tls
+        # What every connection string needs beside the user.
+        self.client_options = {"tls": "true", "tlsCAFile": str(authority)} if tls else {}
         self.set_name = set_name
         self.port = free_port()
         self.key_file = key_file
@@ -94,7 +102,7 @@ class ReplicaSet:
         key.write_text(secrets.token_hex(32))
         key.chmod(0o400)
         self.start()
-        with pymongo.MongoClient(uri(self.port, None, None), directConnection=True) as bare:
+        with pymongo.MongoClient(uri(self.port, None, None, **self.client_options), directConnection=True) as bare:
             if self.set_name:
                 member = {"_id": 0, "host": f"127.0.0.1:{self.port}"}
                 bare.admin.command("replSetInitiate", {"_id": self.set_name, "members": [member]})
@@ -113,6 +121,9 @@ class ReplicaSet:
             command += ["--replSet", self.set_name, "--oplogSize", "256"]
         if self.key_file:
             command += ["--keyFile", str(self.folder / "key")]
+        if self.tls:
+            command += ["--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(self.tls.both)]
+            command += ["--tlsCAFile", self.client_options["tlsCAFile"], "--tlsAllowConnectionsWithoutCertificates"]
         for name, value in self.parameters.items():
             command += ["--setParameter", f"{name}={value}"]
         with open(self.folder / "mongod.log", "ab") as log:
@@ -161,18 +172,28 @@ class ReplicaSet:
 
     # -- connections -----------------------------------------------------------------------------------------------
     def uri(self, user: User | None = None, **options: Any) -> str:
-        return uri(self.port, self.set_name, (user or self.plm_user) if self.key_file else None, **options)
+        user = (user or self.plm_user) if self.key_file else None
+        return uri(self.port, self.set_name, user, **{**self.client_options, **options})
+
+    def x509_uri(self, client: Certificate, **options: Any) -> str:
+        """For a user of $external who shows this certificate."""
+        login = {"authMechanism": "MONGODB-X509", "authSource": "$external", "tlsCertificateKeyFile": str(client.both)}
+        return uri(self.port, self.set_name, None, **{**self.client_options, **login, **options})
 
     @property
     def admin(self) -> pymongo.MongoClient:
         """A client that may do everything; one for the life of the server."""
         if self._client is None:
-            address = uri(self.port, self.set_name, ADMIN if self.key_file else None)
+            address = uri(self.port, self.set_name, ADMIN if self.key_file else None, **self.client_options)
             self._client = pymongo.MongoClient(address, uuidRepresentation="standard", tz_aware=True)
         return self._client
 
     def add_user(self, user: User) -> None:
         self.admin.admin.command("createUser", user.name, pwd=user.password, roles=list(user.roles))
+
+    def add_x509_user(self, client: Certificate, roles: tuple[str, ...]) -> None:
+        granted = [{"role": role, "db": "admin"} for role in roles]
+        self.admin["$external"].command("createUser", client.subject, roles=granted)
 
     # -- content ---------------------------------------------------------------------------------------------------
     def databases(self) -> list[str]:

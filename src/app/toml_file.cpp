@@ -48,10 +48,12 @@ Result<Settings> settings_of(const toml::table& table, const std::string& path) 
 }  // namespace
 
 Result<Settings> read_toml_file(const std::string& path) {
-  const auto text = read_text_file(path);
-  if (!text) return fail(text.error());
+  return read_text_file(path).and_then([&path](const std::string& text) { return parse_toml(text, path); });
+}
+
+Result<Settings> parse_toml(std::string_view text, const std::string& path) {
   try {
-    return settings_of(toml::parse(*text, path), path);
+    return settings_of(toml::parse(text, path), path);
   } catch (const toml::parse_error& error) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: line {}: {}", path, error.source().begin.line, showable(error.description())));

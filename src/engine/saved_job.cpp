@@ -10,6 +10,8 @@ namespace plm {
 namespace {
 
 constexpr std::string_view kPositionId = "position";
+// The planner makes a tenth of that.
+constexpr std::int64_t kMostRanges = 1'000'000;
 
 struct StateName {
   IndexState state;
@@ -142,8 +144,9 @@ Result<Collection> collection_from(bson::View document) {
     out.twin_state = TwinState::ready;
   }
   const auto ranges = document["ranges"].as_int64();
+  if (ranges < 0 || ranges > kMostRanges) return fail(torn(document, "a number of ranges that makes no sense"));
   out.planned = ranges > 0;
-  out.ranges.resize(static_cast<std::size_t>(std::max<std::int64_t>(ranges, 0)));
+  out.ranges.resize(static_cast<std::size_t>(ranges));
   out.ranges_unfinished = out.ranges.size();
   out.ranges_unconfirmed = out.ranges.size();
   const bson::View estimate = document["estimate"].as_document();
@@ -197,7 +200,9 @@ Result<SavedRange> range_from(bson::View document) {
   const bson::View id = document["_id"].as_document();
   SavedRange out;
   out.collection = Uuid(id["u"]);
-  out.index = static_cast<std::size_t>(id["n"].as_int64());
+  const bson::Value index = id["n"];
+  if (index.type() != BSON_TYPE_INT32 || index.int32() < 0) return fail(torn(document, "a range without number"));
+  out.index = static_cast<std::size_t>(index.int32());
   out.range.bounds = {bson::OwnedValue(document["min"]), bson::OwnedValue(document["max"])};
   // The process before may have begun to copy it behind its last save.
   out.range.touched = true;

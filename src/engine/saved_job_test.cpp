@@ -1,5 +1,6 @@
 #include "engine/saved_job.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -244,11 +245,20 @@ TEST(SavedJob, RefusesTornDocuments) {
   expect_refused(collection_from(with(collection, "indexes", R"([{"spec": {"name": "a"}, "state": "melted"}])").view()),
                  "index");
   expect_refused(collection_from(with(collection, "indexes", R"([{"state": "built"}])").view()), "index");
+  for (const char* count : {"-1", R"({"$numberLong": "9223372036854775807"})", "1e300", "1000001"}) {
+    expect_refused(collection_from(with(collection, "ranges", count).view()), "number of ranges");
+  }
   expect_refused(view_from(with(to_document(example_view()), "ns", "").view()), "no name");
   const bson::Document range = to_document(uuid_of(1), 0, Range());
   expect_refused(range_from(with(range, "state", "").view()), "range");
   expect_refused(range_from(with(range, "state", R"("copyied")").view()), "range");
   expect_refused(range_from(with(range, "_id", R"({"n": 1})").view()), "range");
+  const std::string uuid = R"({"u": {"$binary": {"base64": "AQECAwQFRwiJAAAAAAAAAA==", "subType": "04"}})";
+  // A second name of range 0 would count as another range.
+  for (const char* number : {"-1", "0.5", R"("0")", "null", R"({"$numberLong": "0"})"}) {
+    expect_refused(range_from(with(range, "_id", fmt::format("{}, \"n\": {}}}", uuid, number)).view()),
+                   "without number");
+  }
   expect_refused(position_from(with(to_document(example_position()), "time", "").view()), "position without time");
   const bson::Document parked = to_document(example_parked());
   expect_refused(parked_from(with(parked, "_id", "1").view()), "parked document");

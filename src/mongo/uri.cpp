@@ -1,11 +1,15 @@
 #include "mongo/uri.h"
 
+#include <fmt/format.h>
 #include <mongoc/mongoc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
 #include <string_view>
+#include <system_error>
 
 #include "mongo/handles.h"
 #include "mongo/runtime.h"
@@ -71,6 +75,17 @@ std::vector<std::string> hosts_of(const mongoc_uri_t* uri) {
 
 std::string text_of(const char* text) { return text == nullptr ? std::string() : std::string(text); }
 
+// The driver does not say which file of certificates it could not read.
+Status check_files(const mongoc_uri_t* uri) {
+  for (const char* option : {MONGOC_URI_TLSCAFILE, MONGOC_URI_TLSCERTIFICATEKEYFILE}) {
+    const char* path = mongoc_uri_get_option_as_utf8(uri, option, nullptr);
+    if (path == nullptr || access(path, R_OK) == 0) continue;
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: cannot read {}: {}", option, path, std::generic_category().message(errno)));
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string redacted(const std::string& uri) {
@@ -103,6 +118,7 @@ Result<ParsedUri> parse_uri(const std::string& text) {
     if (quotes_a_secret(why, text)) why = "malformed; special characters of user and password must be percent-encoded";
     return fail(ErrorCode::invalid_argument, "not a valid MongoDB URI: " + why);
   }
+  if (auto readable = check_files(uri.get()); !readable) return fail(std::move(readable.error()));
   return ParsedUri{text, redacted(text), hosts_of(uri.get()), text_of(mongoc_uri_get_replica_set(uri.get())),
                    text_of(mongoc_uri_get_username(uri.get()))};
 }

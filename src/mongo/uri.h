@@ -17,7 +17,8 @@ struct ParsedUri {
   std::string user;                // empty: none
 };
 
-// Errors: invalid_argument, one line that says what is wrong without quoting secrets.
+// Looks whether the files of certificates that it names can be read. Errors:
+// invalid_argument, one line that says what is wrong without quoting secrets.
 Result<ParsedUri> parse_uri(const std::string& text);
 
 // The URI with its user kept and everything secret replaced by "***". Works on

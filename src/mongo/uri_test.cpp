@@ -1,5 +1,6 @@
 #include "mongo/uri.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,6 +33,36 @@ TEST(Uri, RedactionHidesSecretsOfMalformedUrisToo) {
   for (const char* uri : {"mongodb://a:geheim@geheim@h", "mongodb://a:ge/geheim@h/", "a:geheim@h",
                           "mongodb://a:geheim?x@h", "mongodb://a:geheim&b=c@h/?x=y"}) {
     EXPECT_THAT(redacted(uri), Not(HasSubstr("geheim"))) << uri;
+  }
+}
+
+// Every character that may stand in a password, percent-encoded as the standard
+// asks for, and those that the driver also takes as they are.
+TEST(Uri, TakesEveryCharacterInAPassword) {
+  for (int c = 1; c < 256; ++c) {
+    const std::string uri = fmt::format("mongodb://ann:x%{:02X}y@one/?replicaSet=a", c);
+    const auto parsed = parse_uri(uri);
+    const bool is_text = c < 0x80;  // the driver wants UTF-8
+    EXPECT_EQ(parsed.has_value(), is_text) << c;
+    EXPECT_EQ(redacted(uri), "mongodb://ann:***@one/?replicaSet=a") << c;
+  }
+  const auto umlaut = parse_uri("mongodb://%C3%A4nn:p%C3%A9%E2%82%AC%F0%9F%94%91@one/");
+  ASSERT_TRUE(umlaut) << umlaut.error().message;
+  EXPECT_EQ(umlaut->user, "\xc3\xa4nn");
+  for (const char c : std::string_view("-._~!$&'()*+,;=")) {
+    const std::string uri = fmt::format("mongodb://ann:x{}geheim@one/", c);
+    EXPECT_TRUE(parse_uri(uri)) << c;
+    EXPECT_EQ(redacted(uri), "mongodb://ann:***@one/");
+  }
+}
+
+TEST(Uri, NamesAFileOfCertificatesThatCannotBeRead) {
+  for (const char* option : {"tlsCAFile", "tlsCertificateKeyFile"}) {
+    const auto parsed = parse_uri(fmt::format("mongodb://a:geheim@h/?tls=true&{}=/nothing/here.pem", option));
+    ASSERT_FALSE(parsed) << option;
+    EXPECT_EQ(parsed.error().code, ErrorCode::invalid_argument);
+    EXPECT_THAT(parsed.error().message, HasSubstr("cannot read /nothing/here.pem: No such file"));
+    EXPECT_TRUE(parse_uri(fmt::format("mongodb://h/?tls=true&{}=/dev/null", option)));
   }
 }
 

@@ -121,3 +121,30 @@ def test_options_may_come_from_the_environment(pair, plm):
     plm.run_with()
     plm.start()
     plm.wait_synced()
+
+
+# Every printable ASCII character, letters of other scripts and a symbol outside the basic plane.
+EVERY_CHARACTER = "".join(chr(code) for code in range(32, 127)) + "äéß€Ж漢𝄞"
+
+
+def test_names_and_passwords_may_hold_every_character(pair, tmp_path):
+    users = {"source": SOURCE_ROLES, "target": TARGET_ROLES}
+    made = {side: User(f"n@me:/?#[]%&=+ {side}é", EVERY_CHARACTER, roles) for side, roles in users.items()}
+    for side, user in made.items():
+        getattr(pair, side).add_user(user)
+    plm = Plm(pair.source.uri(made["source"]), pair.target.uri(made["target"]), tmp_path)
+    try:
+        pair.source.admin.shop.orders.insert_one({"_id": 1})
+        plm.run("--log-level", "trace")
+        plm.start()
+        plm.wait_synced()
+        plm.finish()
+        assert differences(pair.source, pair.target) == []
+        for text in (plm.log(), plm.get("/status").text, plm.get("/metrics").text):
+            for secret in secrets_of(EVERY_CHARACTER):
+                assert secret not in text
+        assert "***" in plm.status()["source"]["uri"]
+    finally:
+        plm.stop()
+        for side, user in made.items():
+            getattr(pair, side).admin.admin.command("dropUser", user.name)
