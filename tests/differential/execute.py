@@ -63,6 +63,10 @@ class Lab:
     def close(self) -> None:
         self.pair.destroy()
 
+    def logs(self) -> str:
+        """The ends of the servers' logs, for when one of them dies."""
+        return "\n".join((side.folder / "mongod.log").read_text(errors="replace")[-3000:] for side in self.pair)
+
     def run(self, schedule: Schedule) -> Outcome:
         self.runs += 1
         began = time.monotonic()
