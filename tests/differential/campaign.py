@@ -178,7 +178,7 @@ def _write_down(lab: Lab, schedule: Schedule, outcome: Outcome, settings: Settin
     if is_case or not settings.shrink_seconds:
         return path
     shrinker = Shrinker(lab.run, schedule, outcome.kind, seconds=settings.shrink_seconds)
-    smallest = shrinker.shrink()
+    smallest = shrinker.shrink(outcome.differences[0])
     if shrinker.outcome is None:
         outcome.differences.append(f"(did not happen again in {shrinker.runs} runs while shrinking)")
         return path

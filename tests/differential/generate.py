@@ -36,6 +36,8 @@ class _Generator:
         # Drawn for all features in a fixed order, so that switching one off changes little else.
         drawn = {name: rng.random() < feature.share for name, feature in FEATURES.items()}
         self.features = frozenset(name for name, used in drawn.items() if used and name in allowed)
+        if "duplicate-names" in self.features:
+            self.features -= {"merge", "map-reduce"}  # they update what they meet
         self.values = Values(rng, self.features)
         self.writes = Writes(self.values)
         self.structure = Structure(self.values, self.writes)

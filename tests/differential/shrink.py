@@ -28,7 +28,9 @@ class Shrinker:
         self.runs = 0
         self.outcome: Outcome | None = None  # of the best schedule, once it was seen again
 
-    def shrink(self) -> Schedule:
+    def shrink(self, about: str) -> Schedule:
+        """`about` is the text of the difference."""
+        self._keep_what_is_named(about)
         self._simplify_settings()
         self._remove_operations()
         self._simplify_operations()
@@ -47,6 +49,25 @@ class Shrinker:
                 self.best, self.outcome = candidate, outcome
                 return True
         return False
+
+    def _keep_what_is_named(self, about: str) -> None:
+        """A large step that succeeds often: only what deals with collections that the difference names."""
+
+        def deals_with(write: Write) -> bool:
+            return any(isinstance(value, str) and value in about for value in _strings(write.command))
+
+        def kept(operation: Operation) -> bool:
+            match operation:
+                case Write():
+                    return deals_with(operation)
+                case Transaction():
+                    return any(deals_with(write) for write in operation.writes)
+                case _:
+                    return True
+
+        self._differs(replace(self.best, operations=[o for o in self.best.operations if kept(o)]))
+        only_start = [o for o in self.best.operations if not isinstance(o, Control) or o.do in ("start", "wait")]
+        self._differs(replace(self.best, operations=only_start))
 
     def _remove_operations(self) -> None:
         """Zeller's ddmin without its reduction to single parts: halves, quarters, … single operations."""
@@ -86,6 +107,18 @@ class Shrinker:
                     break  # and the same place again
             else:
                 index += 1
+
+
+def _strings(command: dict[str, Any]) -> Iterator[Any]:
+    """The names of collections that a command holds; dropDatabase concerns them all."""
+    values = list(command.items())
+    yield values[0][1] if values[0][0] != "dropDatabase" else ""
+    for name in ("to", "toCollection", "viewOn"):
+        yield command.get(name)
+    for stage in command.get("pipeline", []):
+        for result in ("$out", "$merge"):
+            if result in stage:
+                yield ""
 
 
 def _simpler(operation: Operation) -> Iterator[Operation]:

@@ -127,16 +127,20 @@ class Values:
         return self.value()
 
     def _odd(self, document: dict[str, Any]) -> dict[str, Any] | RawBSONDocument:
-        """Perhaps with a field name twice, or with types that Python does not have."""
-        additions = []
-        if "duplicate-names" in self.features and self.rng.random() < 0.3:
-            additions += [bson.encode({"a": self.scalar()})[4:-1] for _ in range(2)]
+        """Perhaps with types that Python does not have."""
         if "types" in self.features and self.rng.random() < 0.1:
-            additions.append(self.rng.choice(_DEPRECATED))
-        if not additions:
-            return document
-        body = bson.encode(document)[4:-1] + b"".join(additions)
-        return raw(struct.pack("<i", len(body) + 5) + body + b"\x00")
+            return _with_fields(document, self.rng.choice(_DEPRECATED))
+        return document
+
+    def doubled(self) -> RawBSONDocument:
+        """A document with a field name twice. Nothing else finds it: mongod itself ends when it computes an update of one."""
+        twice = [bson.encode({"twice": self.scalar()})[4:-1] for _ in range(2)]
+        return _with_fields({"_id": f"doubled {self.rng.randrange(20)}"}, *twice)
+
+
+def _with_fields(document: dict[str, Any], *additions: bytes) -> RawBSONDocument:
+    body = bson.encode(document)[4:-1] + b"".join(additions)
+    return raw(struct.pack("<i", len(body) + 5) + body + b"\x00")
 
 
 def _text(text: bytes) -> bytes:

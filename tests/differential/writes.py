@@ -33,6 +33,8 @@ class Writes:
     def insert(self, collection: str, count: int | None = None) -> Command:
         count = count or self.rng.choice((1, 1, 1, 3, 10))
         documents = [self.values.document(self.values.key()) for _ in range(count)]
+        if "duplicate-names" in self.features and self.rng.random() < 0.3:
+            documents.append(self.values.doubled())
         return self._bypassing({"insert": collection, "documents": documents, "ordered": False})
 
     def fill(self, collection: str, count: int) -> Command:
