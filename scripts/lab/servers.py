@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -42,10 +43,16 @@ PLM_PASSWORD = "p@ss:w/rd%#?[é]&=+ '\"$x"
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on right now; PLM_LAB_PORTS=29000-29999 names the range to look in."""
+    first, _, last = os.environ.get("PLM_LAB_PORTS", "0-0").partition("-")
+    for _ in range(100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", random.randint(int(first), int(last))))
+                return probe.getsockname()[1]
+            except OSError:
+                continue  # somebody has it
+    raise OSError("no free port in PLM_LAB_PORTS")
 
 
 def mongod_path() -> Path:

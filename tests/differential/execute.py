@@ -1,0 +1,344 @@
+"""Runs one schedule against real servers and a real plm, and says what differs afterwards."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from lab.daemon import Plm, Refused, Status, replicated_time
+from lab.servers import Pair, create_pair
+from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure, PyMongoError
+
+from .compare import RAW, differences
+from .schedule import Control, EndTransaction, Operation, Schedule, Transaction, Write
+
+# Fault points hit plm alone, by this name.
+CLIENT = {"appName": "plm-under-test", "heartbeatFrequencyMS": 500}
+# No TTL monitor: what it removes, and when, is no business of plm.
+PARAMETERS = {"enableTestCommands": 1, "ttlMonitorEnabled": "false", "shutdownTimeoutMillisForSignaledShutdown": 100}
+STUCK_SECONDS = 40.0
+BLOCKED_MS = 300  # a command that an open transaction blocks gives up after this
+POLL_SECONDS = 0.01
+
+
+@dataclass
+class Outcome:
+    differences: list[str]
+    commands: int = 0
+    refused: Counter[str] = field(default_factory=Counter)  # commands that the source answered with an error
+    done: Counter[str] = field(default_factory=Counter)  # commands that it carried out
+    events: int = 0
+    seconds: float = 0.0
+    log: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What sort of difference, to tell one bug from another while shrinking."""
+        return self.differences[0].split(":")[0] if self.differences else ""
+
+
+class Stuck(Exception):
+    """plm failed, ended or does not come to an end. The text begins with the sort of difference and a colon."""
+
+
+class Lab:
+    """A pair of servers that many schedules use, one after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pair: Pair = create_pair(folder / "servers", PARAMETERS)
+        # Writers need not wait for the journal.
+        self.pair.source.admin.admin.command("setDefaultRWConcern", defaultWriteConcern={"w": 1})
+        self.runs = 0
+
+    def close(self) -> None:
+        self.pair.destroy()
+
+    def logs(self) -> str:
+        """The ends of the servers' logs, for when one of them dies."""
+        return "\n".join((side.folder / "mongod.log").read_text(errors="replace")[-3000:] for side in self.pair)
+
+    def run(self, schedule: Schedule) -> Outcome:
+        self.runs += 1
+        began = time.monotonic()
+        folder = self.folder / "plm"
+        shutil.rmtree(folder, ignore_errors=True)
+        self._heal()
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda side: side.wipe(), self.pair))
+        run = _Run(self.pair, schedule, folder)
+        outcome = run.outcome()
+        outcome.seconds = time.monotonic() - began
+        return outcome
+
+    def _heal(self) -> None:
+        for side in self.pair:
+            side.heal()
+
+
+class _Gate:
+    """Lets an operation begin when everything more than `window` places ahead of it has ended."""
+
+    def __init__(self, count: int, window: int) -> None:
+        self.window = window
+        self.ended = [False] * count
+        self.low = 0  # everything before it has ended
+        self.changed = threading.Condition()
+
+    def wait(self, index: int) -> None:
+        with self.changed:
+            self.changed.wait_for(lambda: index - self.low <= self.window)
+
+    def end(self, index: int) -> None:
+        with self.changed:
+            self.ended[index] = True
+            while self.low < len(self.ended) and self.ended[self.low]:
+                self.low += 1
+            self.changed.notify_all()
+
+
+class _Run:
+    def __init__(self, pair: Pair, schedule: Schedule, folder: Path) -> None:
+        self.pair = pair
+        self.schedule = schedule
+        self.client = pair.source.admin
+        self.plm = Plm(pair.source.uri(**CLIENT), pair.target.uri(**CLIENT), folder, portable=schedule.portable)
+        self.daemon = _Daemon(self.plm, pair, schedule)
+        self.gate = _Gate(len(schedule.operations), schedule.window)
+        self.sessions: dict[str, ClientSession] = {}  # of transactions that are open
+        self.result = Outcome([])
+        self.lock = threading.Lock()
+
+    def outcome(self) -> Outcome:
+        try:
+            self._slow_down()
+            self._run_operations()
+            self.daemon.finish()
+            self.result.events = self.daemon.status().get("eventsApplied", 0)
+            self.result.differences = differences(self.pair, self.schedule.include, self.schedule.exclude)
+            said = self.daemon.status().get("finalization", {}).get("differences", [])
+            if said and not self.result.differences:
+                self.result.differences = [f"report: plm names differences that are none: {said}"]
+        except Stuck as stuck:
+            self.result.differences = [str(stuck)]
+        finally:
+            self.plm.stop()
+            for session in self.sessions.values():
+                _abort(session)
+        self.result.log = self.plm.log()
+        return self.result
+
+    def _slow_down(self) -> None:
+        for side, how in self.schedule.slow.items():
+            block = {"blockConnection": True, "blockTimeMS": how["milliseconds"], "appName": CLIENT["appName"]}
+            getattr(self.pair, side).fail_point("failCommand", "alwaysOn", failCommands=how["commands"], **block)
+
+    # -- the list of operations ----------------------------------------------------------------------------------------
+    def _run_operations(self) -> None:
+        lists: dict[Any, list[tuple[int, Operation]]] = {}
+        for index, operation in enumerate(self.schedule.operations):
+            lists.setdefault("plm" if isinstance(operation, Control) else operation.by, []).append((index, operation))
+        with ThreadPoolExecutor(max(1, len(lists))) as pool:
+            for ended in [pool.submit(self._run_list, operations) for operations in lists.values()]:
+                ended.result()
+
+    def _run_list(self, operations: list[tuple[int, Operation]]) -> None:
+        """Goes on in whatever case, for the other lists wait for the ends of these operations."""
+        problem: Exception | None = None
+        for index, operation in operations:
+            self.gate.wait(index)
+            try:
+                if problem is None:
+                    self._run_operation(operation)
+            except Exception as error:  # raised again when all have come to their ends
+                problem = error
+            finally:
+                self.gate.end(index)
+        if problem:
+            raise problem
+
+    def _run_operation(self, operation: Operation) -> None:
+        match operation:
+            case Write():
+                self._write(operation, None)
+            case Transaction():
+                self._transaction(operation)
+            case EndTransaction():
+                if session := self.sessions.pop(operation.name, None):
+                    self._end(session, operation.how)
+            case Control():
+                self.daemon.control(operation)
+
+    def _write(self, write: Write, session: ClientSession | None) -> bool:
+        name = next(iter(write.command))
+        command = write.command if session else {**write.command, "maxTimeMS": BLOCKED_MS}
+        try:
+            reply = self.client[write.database].command(command, session=session, codec_options=RAW)
+        except OperationFailure as error:
+            self._count(self.result.refused, f"{name} {error.code}")
+            return False
+        wrong = [one["code"] for one in reply.get("writeErrors", [])]
+        for code in wrong:
+            self._count(self.result.refused, f"{name} {code}")
+        self._count(self.result.done, name)
+        return not wrong
+
+    def _count(self, counter: Counter[str], what: str) -> None:
+        with self.lock:
+            counter[what] += 1
+            self.result.commands += 1
+
+    def _transaction(self, transaction: Transaction) -> None:
+        """An error inside aborts it, as the server does."""
+        session = self.client.start_session()
+        session.start_transaction()
+        if not all(self._write(write, session) for write in transaction.writes):
+            _abort(session)
+        elif transaction.end == "open":
+            self.sessions[transaction.name] = session
+        else:
+            self._end(session, transaction.end)
+
+    def _end(self, session: ClientSession, how: str) -> None:
+        if how == "abort":
+            return _abort(session)
+        try:
+            session.commit_transaction()
+            self._count(self.result.done, "commitTransaction")
+        except PyMongoError:  # what was open for long may be gone
+            self._count(self.result.refused, "commitTransaction")
+        session.end_session()
+
+
+def _abort(session: ClientSession) -> None:
+    if session.in_transaction:
+        session.abort_transaction()
+    session.end_session()
+
+
+class _Daemon:
+    """plm as the schedule wants it: started or not, paused or not, dead or alive."""
+
+    def __init__(self, plm: Plm, pair: Pair, schedule: Schedule) -> None:
+        self.plm = plm
+        self.pair = pair
+        self.schedule = schedule
+        self.started = False
+        self.paused = False
+
+    def control(self, control: Control) -> None:
+        match control.do:
+            case "start":
+                self._start()
+            case "pause" if self._working():
+                self._request(self.plm.pause)
+                self.paused = self.status()["state"] == "paused"
+            case "resume" if self.plm.process and self.paused:
+                self._request(self.plm.resume)
+                self.paused = self.status()["state"] == "paused"
+            case "kill" if self.plm.process:
+                self.plm.kill9()
+            case "run":
+                self._run()
+            case "wait" if self._working() and not self.paused:
+                self._wait(control.arguments["for"])
+            case "fault":
+                self._fault(**control.arguments)
+            case "sleep":
+                time.sleep(control.arguments["milliseconds"] / 1000)
+
+    def finish(self) -> None:
+        """Whatever was left undone: runs, starts, resumes, and finalizes when the copy is complete."""
+        for side in self.pair:
+            side.heal()
+        self._run()
+        self._start()
+        if self.paused:
+            self._request(self.plm.resume)
+        self._until("synced", lambda status: status["initialSync"]["completed"])
+        self._request(self.plm.finalize, must=True)
+        if self.schedule.kill_in_finalize is not None:
+            time.sleep(self.schedule.kill_in_finalize)
+            self.plm.kill9()
+            self._run()
+        self._until("finalized", lambda status: status["state"] == "finalized")
+
+    def status(self) -> Status:
+        try:
+            return self.plm.status()
+        except requests.RequestException as error:
+            raise Stuck(f"{self._ended(error)}") from error
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+    def _working(self) -> bool:
+        return self.started and self.plm.process is not None
+
+    def _run(self) -> None:
+        if self.plm.process:
+            return
+        try:
+            self.plm.run()
+        except RuntimeError as error:
+            raise Stuck(f"ended: {error}") from error
+        if self.started:  # what was acknowledged is not forgotten
+            self._until("saved job", lambda status: status["state"] != "idle", 10)
+
+    def _start(self) -> None:
+        if self.started:
+            return
+        self._run()
+        options = dict(self.schedule.tuning)
+        if self.schedule.include:
+            options["includeNamespaces"] = self.schedule.include
+        if self.schedule.exclude:
+            options["excludeNamespaces"] = self.schedule.exclude
+        self._request(lambda: self.plm.start(**options), must=True)
+        self.started = True
+
+    def _request(self, request: Callable[[], Any], *, must: bool = False) -> None:
+        """A request that is refused is none of our business, unless the schedule cannot go on without it."""
+        try:
+            request()
+        except Refused as refused:
+            if must:
+                raise Stuck(f"refused: {refused}") from refused
+        except requests.RequestException as error:
+            raise Stuck(self._ended(error)) from error
+
+    def _ended(self, error: Exception) -> str:
+        code = self.plm.process.poll() if self.plm.process else None
+        end = self.plm.log()[-1500:]
+        return f"ended: plm ended with {code}\n{end}" if code is not None else f"silent: {error}\n{end}"
+
+    def _until(self, what: str, holds: Callable[[Status], bool], seconds: float = STUCK_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds(status := self.status()):
+            if status["state"] == "failed":
+                raise Stuck(f"failed: {status.get('error')}")
+            if time.monotonic() > deadline:
+                raise Stuck(f"stuck: not {what} after {seconds} s: {status}\n{self.plm.log()[-1500:]}")
+            time.sleep(POLL_SECONDS)
+
+    def _wait(self, what: str) -> None:
+        if what == "applied":
+            time_of_source = self.pair.source.cluster_time()
+            return self._until("applied", lambda status: replicated_time(status) >= time_of_source)
+        if what == "synced":
+            return self._until("synced", lambda status: status["initialSync"]["completed"])
+        # The middle of the copy may be over before we see it.
+        end = time.monotonic() + 0.5
+        part = "copying" if what == "copying" else "copied"
+        self._until(what, lambda status: status["initialSync"]["collections"][part] or time.monotonic() > end)
+
+    def _fault(self, side: str, commands: list[str], times: int, answer: dict[str, Any]) -> None:
+        data = {"appName": CLIENT["appName"], "failCommands": commands, **answer}
+        getattr(self.pair, side).fail_point("failCommand", {"times": times}, **data)

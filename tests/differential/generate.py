@@ -1,0 +1,174 @@
+"""A whole schedule from one seed: which features, which filter and settings, and the list of operations."""
+
+from __future__ import annotations
+
+import random
+
+from .features import FEATURES
+from .schedule import Control, EndTransaction, Operation, Schedule, Transaction, Write
+from .structure import DATABASES, NAMES, Structure
+from .values import Values
+from .writes import Writes
+
+# What plm meets on the way: errors before anything was done, a lost answer, a write that was done all the same.
+FAULTS = (
+    ("source", ["find", "getMore"], {"errorCode": 11600}),
+    ("source", ["aggregate", "getMore"], {"errorCode": 43}),
+    ("source", ["aggregate", "getMore", "find"], {"closeConnection": True}),
+    ("source", ["listCollections", "listIndexes", "collStats"], {"errorCode": 189}),
+    ("target", ["insert"], {"errorCode": 10107}),
+    ("target", ["insert", "update", "delete", "applyOps"], {"closeConnection": True}),
+    ("target", ["insert", "update", "delete", "applyOps"], {"writeConcernError": {"code": 91, "errmsg": "shutting down"}}),
+    ("target", ["create", "createIndexes", "collMod", "drop", "renameCollection"], {"closeConnection": True}),
+    ("target", ["createIndexes"], {"errorCode": 11602}),
+)
+
+
+def generate(seed: int, features: frozenset[str]) -> Schedule:
+    """The same seed and features give the same schedule, for ever as far as the generator does not change."""
+    return _Generator(seed, features).schedule()
+
+
+class _Generator:
+    def __init__(self, seed: int, allowed: frozenset[str]) -> None:
+        self.seed = seed
+        self.rng = rng = random.Random(seed)
+        # Drawn for all features in a fixed order, so that switching one off changes little else.
+        drawn = {name: rng.random() < feature.share for name, feature in FEATURES.items()}
+        self.features = frozenset(name for name, used in drawn.items() if used and name in allowed)
+        if "duplicate-names" in self.features:
+            self.features -= {"merge", "map-reduce"}  # they update what they meet
+        self.values = Values(rng, self.features)
+        self.writes = Writes(self.values)
+        self.structure = Structure(self.values, self.writes)
+        self.writers = rng.choice((1, 2, 3, 4))
+        self.ddl_share = rng.choice((0.02, 0.1, 0.25, 0.5))
+        self.open: list[tuple[int, str]] = []  # transactions: their writer and name
+
+    def has(self, feature: str) -> bool:
+        return feature in self.features
+
+    # -- the schedule --------------------------------------------------------------------------------------------------
+    def schedule(self) -> Schedule:
+        rng = self.rng
+        schedule = Schedule(self.seed, portable=self.has("portable"), window=rng.choice((0, 4, 8, 16)))
+        if self.has("filter"):
+            schedule.include, schedule.exclude = self._filter()
+        schedule.tuning = self._tuning()
+        if self.has("slow"):
+            schedule.slow = self._slow()
+        if self.has("kill-in-finalize"):
+            schedule.kill_in_finalize = rng.choice((0.0, 0.02, 0.1, 0.3))
+        length = rng.choice((20, 60, 150, 300))
+        operations: list[Operation] = self._beginning()
+        operations += [self._operation() for _ in range(length)]
+        self._place_control(operations)
+        schedule.operations = operations
+        return schedule
+
+    def _beginning(self) -> list[Operation]:
+        """Some filled collections, so that there is something to copy."""
+        operations: list[Operation] = []
+        for _ in range(self.rng.choice((0, 1, 2, 4))):
+            name = self.structure.new_name()
+            self.structure.kinds.setdefault(name, "plain")
+            count = self.rng.choice((10, 60, 200))
+            operations.append(Write(0, name[0], self.writes.fill(name[1], count)))
+        if self.has("indexes"):
+            for _ in range(self.rng.randrange(3)):
+                operations.append(Write(0, *self.structure.indexes()))
+        return operations
+
+    def _operation(self) -> Operation:
+        rng, writer = self.rng, self.rng.randrange(self.writers)
+        if self.open and rng.random() < 0.1:
+            writer, name = self.open.pop(rng.randrange(len(self.open)))
+            return EndTransaction(writer, name, rng.choice(("commit", "commit", "abort")))
+        if self.has("transactions") and rng.random() < 0.08:
+            return self._transaction(writer)
+        if rng.random() < self.ddl_share and (located := self.structure.command()):
+            return Write(writer, *located)
+        database, collection = self.structure.writable()
+        return Write(writer, database, self.writes.command(collection))
+
+    def _transaction(self, writer: int) -> Operation:
+        rng = self.rng
+        end = rng.choice(("commit", "commit", "commit", "abort"))
+        if self.has("open-transactions") and len(self.open) < 2 and rng.random() < 0.4:
+            end = "open"
+        name = f"t{rng.randrange(10**6)}"
+        if end == "open":
+            self.open.append((writer, name))
+        writes = []
+        for _ in range(rng.choice((1, 2, 4, 8))):
+            database, collection = self.structure.existing("plain", "clustered")
+            writes.append(Write(writer, database, self.writes.command(collection)))
+        if self.has("large-transactions") and rng.random() < 0.3:
+            database, collection = self.structure.existing("plain")
+            filler = "x" * 3_000_000  # six of them need two oplog entries
+            documents = [{"_id": f"large {n}", "filler": filler} for n in range(6)]
+            writes += [Write(writer, database, {"insert": collection, "documents": [one]}) for one in documents]
+        return Transaction(writer, name, writes, end)
+
+    # -- plm -----------------------------------------------------------------------------------------------------------
+    def _place_control(self, operations: list[Operation]) -> None:
+        """The start somewhere in the first half, everything else behind it, each at a random place."""
+        rng, length = self.rng, len(operations)
+        controls: list[tuple[int, list[Control]]] = []
+        start = rng.randrange(length // 2 + 1)
+        controls.append((start, [Control("start")]))
+
+        def anywhere() -> int:
+            return rng.randint(start, length)
+
+        if rng.random() < 0.5:
+            controls.append((anywhere(), [Control("wait", {"for": "synced"})]))
+        for _ in range(rng.choice((0, 0, 1, 3))):
+            controls.append((anywhere(), [Control("wait", {"for": rng.choice(("copying", "applied", "collections"))})]))
+        for _ in range(rng.choice((0, 1, 3))):
+            controls.append((anywhere(), [Control("sleep", {"milliseconds": rng.choice((5, 20, 100))})]))
+        if self.has("pause"):
+            controls += self._pairs(start, length, "pause", "resume")
+        if self.has("kill"):
+            controls += self._pairs(start, length, "kill", "run")
+        if self.has("faults"):
+            for _ in range(rng.choice((1, 2, 4))):
+                side, commands, answer = rng.choice(FAULTS)
+                fault = {"side": side, "commands": commands, "times": rng.choice((1, 2, 4)), "answer": answer}
+                controls.append((anywhere(), [Control("fault", fault)]))
+        for place, made in sorted(controls, key=lambda pair: pair[0], reverse=True):
+            operations[place:place] = made
+
+    def _pairs(self, start: int, length: int, first: str, second: str) -> list[tuple[int, list[Control]]]:
+        """The second soon after the first: at once, or some operations later."""
+        out = []
+        for _ in range(self.rng.choice((1, 1, 2, 4))):
+            place = self.rng.randint(start, length)
+            later = min(length, place + self.rng.choice((0, 0, 5, 30)))
+            if later == place:
+                out.append((place, [Control(first), Control(second)]))
+            else:
+                out += [(place, [Control(first)]), (later, [Control(second)])]
+        return out
+
+    def _filter(self) -> tuple[list[str], list[str]]:
+        some = [f"{self.rng.choice(DATABASES)}.{self.rng.choice((*NAMES, '*', '*'))}" for _ in range(4)]
+        return self.rng.choice((([], some[:2]), (some[:1], []), (some[:3], some[3:]), (["d1.*"], ["d1.b"]), ([], some)))
+
+    def _tuning(self) -> dict:
+        """Small ranges, batches and teams: little data has to go many ways."""
+        rng = self.rng
+        tuning = {
+            "cloneSegmentSize": rng.choice((1_000, 5_000, 20_000, 100_000)),
+            "cloneReadBatchSize": rng.choice((1_000, 10_000)),
+            "cloneNumParallelCollections": rng.choice((1, 2)),
+            "cloneNumReadWorkers": rng.choice((1, 2, 4)),
+            "replNumWorkers": rng.choice((1, 2, 4)),
+            "replBulkOpsSize": rng.choice((1, 2, 10, 1000)),
+        }
+        return {name: value for name, value in tuning.items() if rng.random() < 0.7}
+
+    def _slow(self) -> dict:
+        kinds = {"target": (["insert"], ["insert", "applyOps"], ["createIndexes"]), "source": (["find"], ["find", "getMore"])}
+        side = self.rng.choice(("target", "target", "source"))
+        return {side: {"commands": self.rng.choice(kinds[side]), "milliseconds": self.rng.choice((2, 10, 30))}}
