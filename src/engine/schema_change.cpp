@@ -31,6 +31,22 @@ std::vector<IndexSpec> indexes_of(bson::View description) {
   return out;
 }
 
+// A document with one field set (in place, or at the end) or removed.
+bson::Document with_field(bson::View document, std::string_view key, const bson::Value& value) {
+  bson::Builder out;
+  bool found = false;
+  for (const bson::Element& field : document) {
+    if (field.key != key) {
+      out.append(field.key, field.value);
+      continue;
+    }
+    found = true;
+    if (value) out.append(key, value);
+  }
+  if (!found && value) out.append(key, value);
+  return out.take();
+}
+
 SchemaChange create(const ChangeEvent& event, const Catalog& catalog, const Filter& filter) {
   SchemaChange out;
   out.ns = event.ns();
@@ -89,6 +105,8 @@ SchemaChange modify(const ChangeEvent& event, Catalog& catalog) {
   out.ns = event.ns();
   out.options = bson::Document(event.description);
   if (event.uuid.is_nil()) {
+    // The event of a view names its collation, which collMod does not know.
+    out.options = with_field(event.description, "collation", {});
     if (catalog.find_view(out.ns) != nullptr) out.kind = SchemaChange::Kind::modify_view;
     return out;
   }
@@ -177,22 +195,6 @@ SchemaChange plan_schema_change(const ChangeEvent& event, Catalog& catalog, cons
 
 namespace {
 
-// A document with one field set (in place, or at the end) or removed.
-bson::Document with_field(bson::View document, std::string_view key, const bson::Value& value) {
-  bson::Builder out;
-  bool found = false;
-  for (const bson::Element& field : document) {
-    if (field.key != key) {
-      out.append(field.key, field.value);
-      continue;
-    }
-    found = true;
-    if (value) out.append(key, value);
-  }
-  if (!found && value) out.append(key, value);
-  return out.take();
-}
-
 // An index flag that is false is not in the specification.
 bson::Value unless_false(const bson::Value& value) {
   return value.type() == BSON_TYPE_BOOL && !value.boolean() ? bson::Value() : value;
@@ -214,6 +216,19 @@ void modify_index(bson::View change, Collection& collection) {
     task->spec.spec = with_field(task->spec.spec.view(), field.key, unless_false(field.value));
     // Unique at last: the preparation is over.
     if (field.key == "unique") task->spec.spec = with_field(task->spec.spec.view(), "prepareUnique", {});
+  }
+}
+
+// Whoever changes one part of the validation gets all parts; an empty validator is none (seen on 6.0.5).
+void complete_validation(bson::View modification, bson::Document& options) {
+  if (!modification["validator"] && !modification["validationLevel"] && !modification["validationAction"]) return;
+  if (options["validator"].is_document() && options["validator"].as_document().empty()) {
+    options = with_field(options.view(), "validator", {});
+  }
+  bson::Builder defaults;
+  defaults.append("validationLevel", "strict").append("validationAction", "error");
+  for (const bson::Element& field : defaults.view()) {
+    if (!options[field.key]) options = with_field(options.view(), field.key, field.value);
   }
 }
 
@@ -242,6 +257,7 @@ void apply_modification(bson::View modification, Collection& collection) {
       options = with_field(options.view(), option_named(field.key), unless_off(field.key, field.value));
     }
   }
+  complete_validation(modification, options);
 }
 
 std::optional<bson::Document> modification_for_target(bson::View modification) {

@@ -359,7 +359,16 @@ TEST_F(ModificationTest, OffIsAValidationLevelAndTheEndOfExpiry) {
 TEST_F(ModificationTest, ReplacesOptionsInPlace) {
   collection_.spec.options = json(R"({"capped": true, "size": 100, "max": 5, "validator": {"a": 1}})");
   apply(R"({"cappedSize": 200, "cappedMax": 7, "validator": {"b": 1}})");
-  EXPECT_EQ(options(), text_of(R"({"capped": true, "size": 200, "max": 7, "validator": {"b": 1}})"));
+  EXPECT_EQ(options(), text_of(R"({"capped": true, "size": 200, "max": 7, "validator": {"b": 1},
+                                   "validationLevel": "strict", "validationAction": "error"})"));
+}
+
+// As the server does; a twin that is created later would lack them otherwise.
+TEST_F(ModificationTest, ChangingOnePartOfTheValidationSetsAllParts) {
+  apply(R"({"validator": {}})");
+  EXPECT_EQ(options(), text_of(R"({"validationLevel": "strict", "validationAction": "error"})"));
+  apply(R"({"validationLevel": "off"})");
+  EXPECT_EQ(options(), text_of(R"({"validationLevel": "off", "validationAction": "error"})"));
 }
 
 // What the target gets at once: nothing that would reject or remove documents

@@ -1,4 +1,5 @@
 #include "memory/deployment.h"
+#include "memory/json.h"
 
 #include <algorithm>
 #include <array>
@@ -444,6 +445,15 @@ Status MemoryDeployment::modify(const Namespace& ns, bson::View change) {
       options = without(options.view(), field.key);
     } else {
       options = with(options.view(), field.key, field.value);
+    }
+  }
+  if (change["validator"] || change["validationLevel"] || change["validationAction"]) {
+    if (options["validator"].is_document() && options["validator"].as_document().empty()) {
+      options = without(options.view(), "validator");
+    }
+    const bson::Document defaults = json(R"({"validationLevel": "strict", "validationAction": "error"})");
+    for (const bson::Element& field : defaults.view()) {
+      if (!options[field.key]) options = with(options.view(), field.key, field.value);
     }
   }
   collection->options = std::move(options);

@@ -283,8 +283,9 @@ TEST_F(Deployment, ModifiesOptions) {
   ASSERT_TRUE(at_.create(kNs, json(R"({"capped": true, "size": 4096, "expireAfterSeconds": 5})").view()));
   ASSERT_TRUE(at_.modify(kNs, json(R"({"cappedSize": 512, "cappedMax": 3})").view()));
   ASSERT_TRUE(at_.modify(kNs, json(R"({"expireAfterSeconds": "off", "validationLevel": "off"})").view()));
-  EXPECT_EQ(at_.find(kNs)->options.view().json(),
-            same(R"({"capped": true, "size": 512, "max": 3, "validationLevel": "off"})"));
+  EXPECT_EQ(at_.find(kNs)->options.view().json(), same(R"({"capped": true, "size": 512, "max": 3,
+                                                           "validationLevel": "off", "validationAction": "error"})"))
+      << "who changes one part of the validation gets all parts";
 }
 
 TEST(OplogPlace, IsItsToken) {

@@ -26,8 +26,8 @@ void forward_log(mongoc_log_level_t level, const char* domain, const char* messa
 
 struct Driver {
   Driver() {
+    mongoc_log_set_handler(forward_log, nullptr);  // first: it may have something to say at once
     mongoc_init();
-    mongoc_log_set_handler(forward_log, nullptr);
   }
   ~Driver() { mongoc_cleanup(); }
   Driver(const Driver&) = delete;
