@@ -145,7 +145,8 @@ Result<Collection> collection_from(bson::View document) {
   }
   const bson::Value saved_ranges = document["ranges"];
   const std::int64_t ranges = saved_ranges.as_int64();
-  if (saved_ranges.type() != BSON_TYPE_INT32 || ranges < 0 || ranges > kMostRanges) return fail(torn(document, "a number of ranges that makes no sense"));
+  if (saved_ranges.type() != BSON_TYPE_INT32 || ranges < 0 || ranges > kMostRanges)
+    return fail(torn(document, "a number of ranges that makes no sense"));
   out.planned = ranges > 0;
   out.ranges.resize(static_cast<std::size_t>(ranges));
   out.ranges_unfinished = out.ranges.size();
