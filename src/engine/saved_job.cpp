@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kPositionId = "position";
 // The planner makes a tenth of that.
-constexpr std::int64_t kMostRanges = 1'000'000;
+constexpr std::int64_t kMostSavedRanges = 1'000'000;
 
 struct StateName {
   IndexState state;
@@ -145,7 +145,7 @@ Result<Collection> collection_from(bson::View document) {
   }
   const bson::Value saved_ranges = document["ranges"];
   const std::int64_t ranges = saved_ranges.as_int64();
-  if (saved_ranges.type() != BSON_TYPE_INT32 || ranges < 0 || ranges > kMostRanges)
+  if (saved_ranges.type() != BSON_TYPE_INT32 || ranges < 0 || ranges > kMostSavedRanges)
     return fail(torn(document, "a number of ranges that makes no sense"));
   out.planned = ranges > 0;
   out.ranges.resize(static_cast<std::size_t>(ranges));
