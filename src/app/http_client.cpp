@@ -62,10 +62,10 @@ Result<HttpAnswer> http_call(const HttpCall& call) {
   Headers headers(curl_slist_append(nullptr, "Content-Type: application/json"), &curl_slist_free_all);
   if (!call.token.empty()) {
     const std::string line = "Authorization: Bearer " + call.token;
-    curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
-    if (longer == nullptr) return fail(ErrorCode::network, "cannot start an HTTP call");
-    (void)headers.release();
-    headers.reset(longer);
+    // The list begins where it did.
+    if (curl_slist_append(headers.get(), line.c_str()) == nullptr) {
+      return fail(ErrorCode::network, "cannot start an HTTP call");
+    }
   }
   curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.get());
 
