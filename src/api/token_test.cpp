@@ -9,10 +9,10 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr auto kToken = "0123456789abcdef-._~+/=";
+constexpr auto kSecret = "0123456789abcdef-._~+/=";
 
 TEST(Token, IsLongAndFitsIntoAHeader) {
-  EXPECT_TRUE(check_token(kToken));
+  EXPECT_TRUE(check_token(kSecret));
   EXPECT_TRUE(check_token(std::string(16, 'x')));
   EXPECT_TRUE(check_token(std::string(1024, 'x')));
   for (const std::string& bad : {std::string(), std::string(15, 'q'), std::string(1025, 'q'),
@@ -26,7 +26,7 @@ TEST(Token, IsLongAndFitsIntoAHeader) {
 }
 
 TEST(Token, IsShownByTheBearerSchemeOnly) {
-  const std::string token = kToken;
+  const std::string token = kSecret;
   EXPECT_TRUE(shows_token("Bearer " + token, token));
   EXPECT_TRUE(shows_token("bearer " + token, token));
   for (const std::string& header :

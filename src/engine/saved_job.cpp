@@ -342,6 +342,9 @@ Result<std::optional<SavedJob>> load_job(StateStore& store) {
     }
     auto collection = collection_from(document.view());
     if (!collection) return fail(std::move(collection.error()));
+    if (collection->uuid().is_nil() || out.catalog.find(collection->uuid()) != nullptr) {
+      return fail(torn(document.view(), "a collection without a UUID of its own"));
+    }
     out.catalog.add(*std::move(collection));
   }
 
