@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from differential import campaign, features, generate, schedule, shrink
+from differential.execute import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from differential import campaign, features, generate, schedule, shrink  # noqa: E402
-from differential.execute import Outcome  # noqa: E402
 
 MINUTES = float(os.environ.get("PLM_DIFFERENTIAL_MINUTES", "1"))
 JOBS = int(os.environ.get("PLM_DIFFERENTIAL_JOBS", "2"))

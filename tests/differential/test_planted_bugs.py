@@ -10,11 +10,10 @@ import os
 from pathlib import Path
 
 import pytest
+from differential import campaign, features
 
 ROOT = Path(__file__).resolve().parents[2]
 PLANTED = Path(os.environ.get("PLM_PLANTED_BINARY", ROOT / "build/planted/plm"))
-
-from differential import campaign, features  # noqa: E402
 
 BUGS = {
     "lost-event": "an event now and then is dropped",
