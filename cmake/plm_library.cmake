@@ -3,7 +3,14 @@ set(PLM_SANITIZE "" CACHE STRING "Sanitizers to build with, such as address,unde
 
 option(PLM_FUZZ "Instrument for libFuzzer (clang) and build tests/fuzz" OFF)
 
+# For the proof that the differential tester finds bugs: src/base/planted_bug.h. Never where users' programs are built.
+option(PLM_PLANTED_BUGS "Compile in bugs that PLM_PLANTED_BUG chooses from" OFF)
+if(PLM_PLANTED_BUGS AND PROJECT_BINARY_DIR MATCHES "/release$")
+  message(FATAL_ERROR "PLM_PLANTED_BUGS is for the preset planted only")
+endif()
+
 add_library(plm_flags INTERFACE)
+target_compile_definitions(plm_flags INTERFACE $<$<BOOL:${PLM_PLANTED_BUGS}>:PLM_PLANTED_BUGS>)
 target_compile_options(plm_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow)
 if(NOT PLM_SANITIZE)
   # g++ 12 gives false alarms (maybe-uninitialized, array-bounds) in instrumented code.

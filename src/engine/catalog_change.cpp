@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 
 namespace plm {
 
@@ -40,7 +41,7 @@ Collection begin_to_copy(const SchemaChange& change, std::optional<CollectionSpe
 
 void rename(const SchemaChange& change, Collection& collection) {
   collection.spec.ns = change.ns;
-  if (!collection.ref) return;
+  if (!collection.ref || planted_bug("rename-by-name")) return;
   CollectionRef ref = *collection.ref;
   ref.twin.ns = change.ns;
   collection.ref = std::make_shared<const CollectionRef>(std::move(ref));

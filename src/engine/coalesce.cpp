@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/planted_bug.h"
+
 namespace plm {
 
 CoalescedBatch coalesce(std::span<const Operation> operations) {
@@ -13,7 +15,8 @@ CoalescedBatch coalesce(std::span<const Operation> operations) {
     const Operation& operation = operations[i];
     const bool strict = operation.collection->strictly_ordered;
     if (!strict) {
-      if (operation.is_absolute() ? !settled.insert(key_of(operation)).second : settled.contains(key_of(operation)))
+      if (operation.is_absolute() || planted_bug("superseded-by-diff") ? !settled.insert(key_of(operation)).second
+                                                                       : settled.contains(key_of(operation)))
         continue;
     }
     if (operation.kind == OperationKind::reread) {

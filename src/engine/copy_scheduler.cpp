@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/planted_bug.h"
 #include "engine/planner.h"
 
 namespace plm {
@@ -209,6 +210,7 @@ const Collection* CopyScheduler::ended(const RangeEnded& message, ClusterTime no
     case RangeEnded::How::copied:
       break;
   }
+  if (planted_bug("kept-events-dropped")) (void)range.keep->release(collection->ref, now);
   for (Operation& operation : range.keep->release(collection->ref, now)) parts_.sender.send(std::move(operation));
   range.keep.reset();
   range.state = RangeState::confirming;

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/planted_bug.h"
 #include "engine/target_schema.h"
 
 namespace plm {
@@ -257,6 +258,8 @@ void Router::route_document(const ChangeEvent& event) {
   Collection* collection = catalog_.find(event.uuid);
   // Unknown: not selected, or gone before the listing. Unplanned: all of it is pending.
   if (collection == nullptr || !collection->planned || !collection->ref) return;
+  if (planted_bug("lost-event", 20)) return;
+  if (event.kind == EventKind::erase && planted_bug("missing-delete", 5)) return;
   Range* range = nullptr;
   if (collection->ranges_unfinished > 0) {
     range = &collection->range_of(event.document_id);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 
 namespace plm {
 
@@ -211,7 +212,7 @@ Result<SavedRange> range_from(bson::View document) {
   const std::string_view state = document["state"].as_string();
   if (out.collection.is_nil() || (state != "copied" && state != "pending"))
     return fail(torn(document, "a range that makes no sense"));
-  out.range.state = state == "copied" ? RangeState::copied : RangeState::pending;
+  out.range.state = state == "copied" || planted_bug("unsaved-range-copied") ? RangeState::copied : RangeState::pending;
   return out;
 }
 

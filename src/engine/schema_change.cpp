@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 
 namespace plm {
 
@@ -23,6 +24,7 @@ std::vector<IndexSpec> indexes_of(bson::View description) {
   for (const bson::Element& element : description["indexes"].as_document()) {
     bson::Builder spec;
     for (const bson::Element& field : element.value.as_document()) {
+      if (field.key == "sparse" && planted_bug("index-option-lost")) continue;
       if (field.key != "ns") spec.append(field.key, field.value);
     }
     IndexSpec index{spec.take()};

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/planted_bug.h"
+
 namespace plm {
 
 Sender::Sender(std::vector<ApplierQueue*> appliers, Checkpoint start, std::size_t in_flight_limit_bytes)
@@ -13,7 +15,7 @@ Sender::Sender(std::vector<ApplierQueue*> appliers, Checkpoint start, std::size_
 void Sender::send(Operation operation) {
   const CollectionRef& collection = *operation.collection;
   const std::size_t hash = collection.strictly_ordered ? UuidHash()(collection.source_uuid) : operation.key_hash;
-  const std::size_t applier = hash % appliers_.size();
+  const std::size_t applier = (planted_bug("wrong-order", 2) ? hash + 1 : hash) % appliers_.size();
   operation.sequence = watermark_.send(applier);
   outgoing_[applier].push_back(std::move(operation));
 }

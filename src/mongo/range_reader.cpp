@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/planted_bug.h"
 #include "mongo/document_array.h"
 #include "mongo/majority_read.h"
 
@@ -45,6 +46,7 @@ bson::Document find_command(const SourceRead& read, const KeyBounds& bounds, con
     auto max = command.document("max");
     max->append("_id", bounds.max.value());
   }
+  if (bounds.min && planted_bug("dropped-range-edge")) command.append("skip", 1);
   command.append("batchSize", options.batch_documents > 0 ? options.batch_documents : kFirstBatchDocuments);
   command.append("noCursorTimeout", true);
   append_majority_read(command, read.after);

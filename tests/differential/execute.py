@@ -305,14 +305,24 @@ class _Daemon:
         self.started = True
 
     def _request(self, request: Callable[[], Any], *, must: bool = False) -> None:
-        """A request that is refused is none of our business, unless the schedule cannot go on without it."""
-        try:
-            request()
-        except Refused as refused:
-            if must:
-                raise Stuck(f"refused: {refused}") from refused
-        except requests.RequestException as error:
-            raise Stuck(self._ended(error)) from error
+        """A request that is refused is none of our business, unless the schedule cannot go on without it.
+
+        503 means that a server could not be asked: then the same request is made again.
+        """
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                request()
+                return
+            except Refused as refused:
+                if not must:
+                    return
+                if refused.http_status != 503 or time.monotonic() > deadline:
+                    state = self.status()
+                    raise Stuck(f"refused: {refused} ({state['state']}: {state.get('error')})") from refused
+                time.sleep(POLL_SECONDS)
+            except requests.RequestException as error:
+                raise Stuck(self._ended(error)) from error
 
     def _ended(self, error: Exception) -> str:
         code = self.plm.process.poll() if self.plm.process else None
