@@ -17,18 +17,12 @@ class MongoEngine final : public RunningEngine {
       : source_(std::move(source)),
         target_(std::move(target)),
         store_(std::move(store)),
-        controller_({*source_, *target_, *store_, clock_}, with_mode(std::move(settings), *target_)) {}
+        controller_({*source_, *target_, *store_, clock_}, std::move(settings)) {}
 
   [[nodiscard]] JobControl& job() override { return controller_; }
   bool shutdown(Millis at_most) override { return controller_.shutdown(at_most); }
 
  private:
-  // What the Controller finds out about the target, the target itself must know.
-  static Controller::Settings with_mode(Controller::Settings settings, MongoTarget& target) {
-    settings.on_mode = [&target](ApplyMode mode) { target.use_mode(mode); };
-    return settings;
-  }
-
   SystemClock clock_;
   std::unique_ptr<MongoSource> source_;
   std::unique_ptr<MongoTarget> target_;
@@ -43,7 +37,6 @@ Controller::Settings settings_of(const DaemonConfig& config) {
   out.memory_bytes = static_cast<std::size_t>(config.memory_limit_bytes);
   out.reset_state = config.reset_state;
   if (config.start) out.start = config.job;
-  out.forced_mode = config.apply_mode;
   return out;
 }
 
@@ -54,6 +47,7 @@ Result<std::unique_ptr<RunningEngine>> make_engine(const DaemonConfig& config) {
   if (!source) return fail(source.error());
   auto target = MongoTarget::connect(config.target_uri);
   if (!target) return fail(target.error());
+  if (config.apply_mode) (*target)->force_mode(*config.apply_mode);
   auto store = MongoStateStore::connect(config.target_uri);
   if (!store) return fail(store.error());
   return std::make_unique<MongoEngine>(*std::move(source), *std::move(target), *std::move(store), settings_of(config));

@@ -16,9 +16,9 @@ namespace {
 constexpr Millis kTick{50};
 constexpr Millis kRetryInterval{1000};
 constexpr Millis kProgressInterval{10'000};
-constexpr Millis kStallAfter{30'000};
 constexpr Millis kPauseLimit{15'000};
-constexpr int kMostEndMoves = 20;
+constexpr Millis kParkedLimit{5000};
+constexpr std::size_t kMostWarnings = 100;
 constexpr int kMostAppliers = 8;
 
 PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filter, ApplyMode mode,
@@ -43,29 +43,6 @@ PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filt
   return out;
 }
 
-// Takes the place of what the report of the status said.
-void add_to(const FinalReport& report, StatusReport::Finalization& out) {
-  out.differences = report.differences;
-  out.unsuccessful_indexes.clear();
-  for (const FailedIndex& index : report.failed_indexes) {
-    const auto kind =
-        index.kind == FailedIndex::Kind::failed ? UnsuccessfulIndex::Kind::failed : UnsuccessfulIndex::Kind::incomplete;
-    out.unsuccessful_indexes.push_back({index.ns.text(), index.name, kind, index.keys, index.reason});
-  }
-}
-
-// What was known before the first index became real.
-FinalReport report_from(const StatusReport::Finalization& known) {
-  FinalReport out;
-  out.differences = known.differences;
-  for (const UnsuccessfulIndex& index : known.unsuccessful_indexes) {
-    const auto kind =
-        index.kind == UnsuccessfulIndex::Kind::failed ? FailedIndex::Kind::failed : FailedIndex::Kind::incomplete;
-    out.failed_indexes.push_back({kind, Namespace::parse(index.ns), index.name, index.keys, index.reason});
-  }
-  return out;
-}
-
 }  // namespace
 
 Controller::Controller(Parts parts, Settings settings)
@@ -78,15 +55,20 @@ Controller::Controller(Parts parts, Settings settings)
                         if (!info) return fail(std::move(info.error()));
                         if (auto window = parts_.source.oplog_window()) source_time_.reach(window->newest);
                         return info->version;
-                      }),
+                      },
+                      settings_.drive),
       target_monitor_("target", settings_.target_uri, parts_.clock,
                       [this]() -> Result<std::string> {
                         auto info = parts_.target.info();
                         if (!info) return fail(std::move(info.error()));
                         return info->version;
-                      }),
-      ended_future_(ended_.get_future()),
-      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+                      },
+                      settings_.drive),
+      ended_future_(ended_.get_future()) {
+  if (settings_.drive == Drive::threads) {
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  }
+}
 
 Controller::~Controller() {
   thread_.request_stop();
@@ -96,6 +78,7 @@ Controller::~Controller() {
 // ---- Requests --------------------------------------------------------------------------
 
 Status Controller::ask(Request request) {
+  if (settings_.drive == Drive::by_hand) return request();
   std::packaged_task<Status()> task(std::move(request));
   std::future<Status> answer = task.get_future();
   {
@@ -116,6 +99,11 @@ Status Controller::pause() {
   return ask([this] { return do_pause(); });
 }
 Status Controller::resume(bool from_failure) {
+  {
+    const std::lock_guard lock(mutex_);
+    const bool may_resume = record_.state == JobState::paused || record_.state == JobState::failed;
+    if (load_error_.empty() && !may_resume) return wrong_state("resume", record_.state);
+  }
   return ask([this, from_failure] { return do_resume(from_failure); });
 }
 Status Controller::finalize() {
@@ -160,13 +148,14 @@ Status Controller::do_start(const JobOptions& options) {
   if (auto is_free = check_target_is_free(parts_.target, *filter, options.replace_target); !is_free) return is_free;
   if (auto cleared = parts_.store.clear(); !cleared)
     return fail(cleared.error().within("clearing the state of the job before"));
+  JobRecord next;
+  next.options = options;
+  if (auto changed = change_state(JobEvent::start, std::move(next)); !changed) return changed;
   {
     const std::lock_guard lock(mutex_);
-    record_ = JobRecord{record_.state, options, {}, false, false, std::nullopt, {}};
     last_report_ = {};
     mode_.reset();
   }
-  if (auto changed = change_state(JobEvent::start, [](JobRecord&) {}); !changed) return changed;
   engine_wanted_ = true;
   next_try_ = {};
   return {};
@@ -180,9 +169,9 @@ Status Controller::do_pause() {
     return fail(ErrorCode::network,
                 "the target did not acknowledge within 15 s what was sent to it; plm goes on running");
   }
-  if (auto changed =
-          change_state(JobEvent::pause, [](JobRecord& record) { record.options.pause_on_initial_sync = false; });
-      !changed) {
+  JobRecord next = record_;
+  next.options.pause_on_initial_sync = false;
+  if (auto changed = change_state(JobEvent::pause, std::move(next)); !changed) {
     if (engine_) engine_->resume();
     return changed;
   }
@@ -202,7 +191,9 @@ Status Controller::do_resume(bool from_failure) {
   }
   if (!transition(record_.state, event)) return wrong_state("resume", record_.state);
   if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
-  if (auto changed = change_state(event, [](JobRecord& record) { record.error.clear(); }); !changed) return changed;
+  JobRecord next = record_;
+  next.error.clear();
+  if (auto changed = change_state(event, std::move(next)); !changed) return changed;
   if (engine_) {
     engine_->resume();
   } else if (!record_.converting) {
@@ -219,19 +210,12 @@ Status Controller::do_finalize() {
   if (!report.initial_sync.completed) {
     return fail(ErrorCode::wrong_state, "finalize is possible when the initial sync is complete; it is not yet");
   }
-  if (report.parked.count > 0) {
-    if (auto settled = settle_parked(); !settled) return settled;
-  }
-  auto changed = change_state(JobEvent::finalize, [this](JobRecord& record) {
-    StatusReport::Finalization finalization;
-    finalization.started_at = parts_.clock.wall_now();
-    record.finalization = finalization;
-    record.failed_finalizing = false;
-    record.converting = false;
-  });
-  if (!changed) return changed;
-  end_ = {};
-  end_moves_ = 0;
+  if (auto settled = settle_parked(); !settled) return settled;
+  JobRecord next = record_;
+  next.finalization.emplace().started_at = parts_.clock.wall_now();
+  next.failed_finalizing = false;
+  next.converting = false;
+  if (auto changed = change_state(JobEvent::finalize, std::move(next)); !changed) return changed;
   if (engine_) {
     engine_->resume();
   } else {
@@ -241,36 +225,29 @@ Status Controller::do_finalize() {
   return {};
 }
 
-// Documents that could not be written are tried once more.
+// Documents that could not be written are tried once more; while they cannot be,
+// the job had better go on running. Without an engine that is found out later.
 Status Controller::settle_parked() {
-  auto job = load_job(parts_.store);
-  if (!job) return fail(std::move(job.error()));
-  if (!*job || (*job)->parked.empty()) return {};
-  std::string sample;
-  for (const ParkedDocument& parked : (*job)->parked) {
-    if (sample.size() < 500) sample += " " + parked.text() + ";";
-  }
-  if (engine_) {
-    engine_->pipeline().router().inbox().post(RetryParked{std::move((*job)->parked)});
-    Signal nobody;
-    for (int i = 0; i < 50 && engine_->pipeline().progress().parked > 0; ++i)
-      nobody.wait(nobody.seen(), Millis(100), {});
-    if (engine_->pipeline().progress().parked == 0) return {};
-  }
-  return fail(ErrorCode::wrong_state, "documents could not be written to the target:" + sample);
+  if (!engine_ || engine_->pipeline().progress().parked == 0) return {};
+  auto parked = retry_parked(*engine_, parts_.store);
+  if (!parked) return fail(std::move(parked.error()));
+  if (engine_->wait_until([this] { return engine_->pipeline().progress().parked == 0; }, kParkedLimit)) return {};
+  return fail(ErrorCode::wrong_state, "documents could not be written to the target: " + *parked);
 }
 
+// What is decisive is the record; whatever else is saved goes then, or with the
+// next start.
 Status Controller::do_reset() {
   if (auto loaded = require_loaded(); !loaded) return loaded;
   if (!transition(record_.state, JobEvent::reset)) return wrong_state("reset", record_.state);
   drop_engine();
-  if (auto cleared = parts_.store.clear(); !cleared) return fail(cleared.error().within("clearing the saved state"));
-  log::info("the job is forgotten");
+  if (auto changed = change_state(JobEvent::reset, {}); !changed) return changed;
+  if (auto cleared = parts_.store.clear(); !cleared) {
+    log::warn("the saved state could not be cleared; the next start does it", {{"reason", cleared.error().message}});
+  }
   const std::lock_guard lock(mutex_);
-  record_ = {};
   last_report_ = {};
   mode_.reset();
-  record_unsaved_ = false;
   return {};
 }
 
@@ -280,9 +257,7 @@ void Controller::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const std::uint64_t seen = wake_.seen();
     serve_requests();
-    tick();
-    // Finalizing goes from step to step without a rest.
-    if (!finalizer_ || parts_.clock.steady_now() < next_try_) wake_.wait(seen, kTick, stop);
+    if (tick() == Step::waiting) wake_.wait(seen, kTick, stop);
   }
   {
     const std::lock_guard lock(requests_mutex_);
@@ -300,6 +275,14 @@ bool Controller::shutdown(Millis at_most) {
   return ended_future_.wait_for(at_most) == std::future_status::ready;
 }
 
+void Controller::turn() {
+  CHECK(settings_.drive == Drive::by_hand);
+  source_monitor_.ask();
+  target_monitor_.ask();
+  (void)tick();
+  if (engine_) engine_->turn();
+}
+
 void Controller::serve_requests() {
   while (true) {
     std::packaged_task<Status()> task;
@@ -313,10 +296,11 @@ void Controller::serve_requests() {
   }
 }
 
-void Controller::tick() {
+Step Controller::tick() {
   if (engine_) {
     if (const std::optional<Error> error = engine_->error()) fail_job(*error);
   }
+  Step step = Step::waiting;
   const SteadyTime now = parts_.clock.steady_now();
   if (now >= next_try_) {
     Status status;
@@ -330,11 +314,15 @@ void Controller::tick() {
     } else if (engine_wanted_) {
       status = run_engine();
     } else if (record_.state == JobState::finalizing) {
-      status = advance_finalize();
+      // Converting goes from step to step without a rest.
+      auto advanced = advance_finalize();
+      if (advanced) step = *advanced;
+      if (!advanced) status = fail(std::move(advanced.error()));
     }
     if (!status) handle(status.error());
   }
   if (engine_) watch_engine();
+  return step;
 }
 
 // An error of the Controller's own work.
@@ -403,13 +391,17 @@ Status Controller::save_record(const JobRecord& record) {
   return {};
 }
 
-Status Controller::change_state(JobEvent event, const std::function<void(JobRecord&)>& more) {
-  JobRecord next = record_;
+// A save that failed may have been done all the same. The state that it asked for
+// was refused, so the present one is saved over it as soon as that is possible.
+Status Controller::change_state(JobEvent event, JobRecord next) {
   const auto state = transition(record_.state, event);
   CHECK(state);
   next.state = *state;
-  more(next);
-  if (auto saved = save_record(next); !saved) return saved;
+  if (auto saved = save_record(next); !saved) {
+    record_unsaved_ = true;
+    return saved;
+  }
+  record_unsaved_ = false;
   log::info("state changed", {{"from", name_of(record_.state)}, {"to", name_of(next.state)}});
   const std::lock_guard lock(mutex_);
   record_ = std::move(next);
@@ -422,10 +414,9 @@ Status Controller::run_engine() {
   auto filter = Filter::make(record_.options.include_namespaces, record_.options.exclude_namespaces);
   if (!filter) return fail(std::move(filter.error()));
   if (!mode_) {
-    auto mode = settings_.forced_mode ? Result<ApplyMode>(*settings_.forced_mode) : parts_.target.probe_apply_mode();
+    auto mode = parts_.target.probe_apply_mode();
     if (!mode) return fail(mode.error().within("finding out what the target allows"));
     log::info("mode of applying", {{"mode", *mode == ApplyMode::exact ? "exact" : "portable"}});
-    if (settings_.on_mode) settings_.on_mode(*mode);
     const std::lock_guard lock(mutex_);
     mode_ = *mode;
   }
@@ -452,11 +443,10 @@ Status Controller::run_engine() {
   auto engine =
       std::make_shared<Engine>(Pipeline::Seams{parts_.source, parts_.target, parts_.store, parts_.clock},
                                pipeline_settings(record_.options, *filter, *mode_, settings_.memory_bytes, *processors),
-                               *std::move(*job), ++seed_ * 1000);
+                               *std::move(*job), ++seed_ * 1000, settings_.drive);
   engine_wanted_ = false;
-  movement_ = {};
+  stall_detector_.forget();
   rate_from_.reset();
-  end_ = {};
   const std::lock_guard lock(mutex_);
   engine_ = std::move(engine);
   return {};
@@ -464,10 +454,12 @@ Status Controller::run_engine() {
 
 void Controller::drop_engine() {
   engine_wanted_ = false;
+  approach_.reset();
   std::shared_ptr<Engine> gone;
   if (!engine_) return;
   StatusReport report;
   add_engine_report(*engine_, report);
+  count_on(last_report_, report);
   {
     const std::lock_guard lock(mutex_);
     last_report_ = std::move(report);
@@ -495,16 +487,18 @@ void Controller::fail_job(const Error& error) {
   // Ending the threads takes a while: the failure is said and saved before.
   if (save_record(record_)) record_unsaved_ = false;
   drop_engine();
-  finalizer_.reset();
-  finalizing_job_.reset();
+  conversion_.reset();
 }
 
 void Controller::watch_engine() {
   const SteadyTime now = parts_.clock.steady_now();
   const RouterView view = engine_->pipeline().router().view();
-  if (record_.state == JobState::running && record_.options.pause_on_initial_sync && view.sync_completed) {
-    if (auto paused = do_pause(); !paused)
+  for (const std::string& warning : view.warnings) note_warning(warning);
+  if (now >= next_try_ && record_.state == JobState::running && record_.options.pause_on_initial_sync && view.sync_completed) {
+    if (auto paused = do_pause(); !paused) {
       log::warn("could not pause after the initial sync", {{"reason", paused.error().message}});
+      next_try_ = parts_.clock.steady_now() + kRetryInterval;
+    }
   }
   detect_stall(view, now);
   if (now - last_progress_log_ < kProgressInterval) return;
@@ -536,141 +530,105 @@ void Controller::watch_engine() {
 // Work there is, and nothing moves: never a healthy status.
 void Controller::detect_stall(const RouterView& view, SteadyTime now) {
   const Progress& progress = engine_->pipeline().progress();
-  const std::uint64_t sum = view.replicated.packed() + static_cast<std::uint64_t>(progress.copied_bytes.load()) +
-                            static_cast<std::uint64_t>(progress.events_applied.load()) +
-                            static_cast<std::uint64_t>(view.indexes_built);
-  const ClusterTime newest = std::max(source_time_.get(), progress.source_time.get());
-  const bool has_work =
-      newest.seconds > view.replicated.seconds + 2 || (!view.clone_completed && view.building.empty());
-  const bool works = record_.state == JobState::running || (record_.state == JobState::finalizing && !finalizer_);
-  if (sum != movement_.sum || !has_work || !works) {
-    movement_ = {sum, now};
+  StallDetector::Seen seen;
+  const bool works = record_.state == JobState::running || (record_.state == JobState::finalizing && approach_);
+  if (works) {
+    seen.copying.present = view.collections_copied < view.collections_total ||
+                           (view.indexes_unfinished > 0 && view.building.empty());
+    // Behind F there is no work. Elsewhere: what the source wrote more than two seconds ago.
+    const ClusterTime newest = std::max(source_time_.get(), progress.source_time.get());
+    seen.stream.present = approach_ ? !(view.reached_limit && view.limit == approach_->end())
+                                    : newest.seconds > view.replicated.seconds + 2;
+  }
+  seen.copying.numbers = {static_cast<std::uint64_t>(view.collections_copied),
+                          static_cast<std::uint64_t>(progress.copied_bytes.load()),
+                          static_cast<std::uint64_t>(progress.copied_documents.load()),
+                          static_cast<std::uint64_t>(view.indexes_built)};
+  seen.stream.numbers = {view.replicated.packed(), static_cast<std::uint64_t>(progress.events_applied.load()), 0, 0};
+  const auto stall = stall_detector_.look(seen, now);
+  if (!stall) {
     const std::lock_guard lock(mutex_);
     stall_.clear();
     return;
   }
-  if (now - movement_.since < kStallAfter) return;
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - movement_.since).count();
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(stall->lasting).count();
   const std::string trouble = progress.last_retry();
   const std::lock_guard lock(mutex_);
-  if (stall_.empty()) log::error("replication stands still", {{"seconds", seconds}, {"lastFailure", trouble}});
-  stall_ = fmt::format("nothing has moved for {} s though there is work{}{}", seconds,
+  if (stall_.empty()) {
+    log::error("replication stands still", {{"what", stall->what}, {"seconds", seconds}, {"lastFailure", trouble}});
+  }
+  stall_ = fmt::format("nothing has moved in {} for {} s though there is work{}{}", stall->what, seconds,
                        trouble.empty() ? "" : "; last failure: ", trouble);
 }
 
 // ---- Finalizing ------------------------------------------------------------------------------
 
-Status Controller::advance_finalize() {
-  if (finalizer_) {
-    auto step = finalizer_->step();
-    if (!step) return fail(std::move(step.error()));
-    if (*step == Step::waiting && !finalizer_->done()) next_try_ = parts_.clock.steady_now() + kTick;
-    return finalizer_->done() ? finish_finalize() : Status();
+Result<Step> Controller::advance_finalize() {
+  if (conversion_) return convert();
+  const Cancelled cancelled = [this] { return thread_.get_stop_token().stop_requested(); };
+  const Conversion::Parts parts{parts_.source, parts_.target, parts_.store, parts_.clock};
+  if (record_.converting) {  // after a restart, or a failure in this phase
+    auto resumed = Conversion::resume(parts, record_, ++seed_, cancelled);
+    if (!resumed) return fail(std::move(resumed.error()));
+    conversion_ = *std::move(resumed);
+    return Step::worked;
   }
-  if (finalizing_job_) return save_converting();
-  if (record_.converting) return resume_converting();
   if (!engine_) {
     engine_wanted_ = true;
-    return {};
+    return Step::waiting;
   }
-  if (end_.is_zero()) return fix_end();
-
-  const RouterView view = engine_->pipeline().router().view();
-  if (!view.reached_limit || view.limit != end_ || view.indexes_unfinished > 0) return {};
-  if (view.ahead > end_ && end_moves_ < kMostEndMoves) {  // M1
-    ++end_moves_;
-    return fix_end();
+  if (!approach_) {
+    auto filter = Filter::make(record_.options.include_namespaces, record_.options.exclude_namespaces);
+    if (!filter) return fail(std::move(filter.error()));
+    approach_.emplace(FinalApproach::Parts{parts_.source, parts_.store, parts_.clock}, *std::move(filter));
   }
-  if (view.ahead > end_)
-    warn("the source is still being written; some documents on the target are newer than the end of replication");
-  if (engine_->pipeline().progress().parked > 0) return settle_parked();
-  return begin_converting();
-}
-
-// F, and what the source holds at F.
-Status Controller::fix_end() {
-  auto filter = Filter::make(record_.options.include_namespaces, record_.options.exclude_namespaces);
-  if (!filter) return fail(std::move(filter.error()));
-  auto listing = list_at_one_time(parts_.source, *filter);
-  if (!listing) return fail(std::move(listing.error()));
-  end_ = listing->as_of;
-  final_listing_ = *std::move(listing);
-  engine_->pipeline().router().stop_at(end_);
-  log::info("finalizing: everything up to this time is applied", {{"clusterTime", end_.text()}});
-  return {};
-}
-
-Status Controller::begin_converting() {
-  if (!engine_->pause(kPauseLimit)) {
-    engine_->resume();
-    return fail(ErrorCode::network, "the target did not acknowledge what was sent to it");
+  auto arrived = approach_->step(*engine_);
+  if (!arrived) return fail(std::move(arrived.error()));
+  if (!*arrived) return Step::waiting;
+  if (approach_->fell_short()) {
+    note_warning("the source is still being written; some documents on the target are newer than the end of replication");
   }
+  const Listing listing = approach_->listing();
   const std::shared_ptr<Engine> engine = engine_;
-  drop_engine();
-  finalizing_job_ = std::make_unique<SavedJob>();
-  finalizing_job_->catalog = std::move(engine->pipeline().router().catalog());
-  FinalReport report;
-  adopt_final_listing(*final_listing_, finalizing_job_->catalog, report);
-  final_listing_.reset();
-  converting_record_ = record_;
-  converting_record_.converting = true;
-  add_to(report, *converting_record_.finalization);
-  converting_changes_ =
-      changes_to_save(finalizing_job_->catalog, finalizing_job_->catalog.take_changes(), std::nullopt);
-  converting_changes_.push_back(change_of(converting_record_));
-  return save_converting();
+  drop_engine();  // for good: nothing is replayed any more
+  conversion_ = std::make_unique<Conversion>(parts, std::move(engine->pipeline().router().catalog()), listing, record_,
+                                             ++seed_, cancelled);
+  return Step::worked;
 }
 
-// I9: saved before the first index becomes real. An attempt of unknown outcome is
-// repeated; the engine, which would replay, does not come back.
-Status Controller::save_converting() {
-  if (auto saved = parts_.store.save(converting_changes_); !saved) return saved;
-  converting_changes_.clear();
-  {
+Result<Step> Controller::convert() {
+  auto step = conversion_->step();
+  if (!step) return step;
+  if (conversion_->begun() && !record_.converting) {
     const std::lock_guard lock(mutex_);
-    record_ = converting_record_;
+    record_.converting = true;
+    record_.finalization = conversion_->record().finalization;
   }
-  begin_finalizer();
-  return {};
-}
+  if (!conversion_->done()) return step;
 
-// After a restart, or a failure in this phase.
-Status Controller::resume_converting() {
-  auto job = load_job(parts_.store);
-  if (!job) return fail(std::move(job.error()));
-  if (!*job) return fail(ErrorCode::stored_format, "saved state: finalizing without a position");
-  finalizing_job_ = std::make_unique<SavedJob>(*std::move(*job));
-  begin_finalizer();
-  return {};
-}
-
-void Controller::begin_finalizer() {
-  finalizer_ = std::make_unique<Finalizer>(parts_.source, parts_.target, parts_.clock, finalizer_progress_,
-                                           finalizing_job_->catalog, report_from(*record_.finalization), ++seed_,
-                                           [this] { return thread_.get_stop_token().stop_requested(); });
-}
-
-Status Controller::finish_finalize() {
-  const FinalReport& report = finalizer_->report();
-  auto changed = change_state(JobEvent::finalize_done, [&](JobRecord& record) {
-    CHECK(record.finalization);
-    StatusReport::Finalization& out = *record.finalization;
-    out.completed = true;
-    out.completed_at = parts_.clock.wall_now();
-    add_to(report, out);
-  });
-  if (!changed) return changed;
+  JobRecord next = record_;
+  next.finalization = conversion_->record().finalization;
+  next.finalization->completed = true;
+  next.finalization->completed_at = parts_.clock.wall_now();
+  const StatusReport::Finalization report = *next.finalization;
+  if (auto changed = change_state(JobEvent::finalize_done, std::move(next)); !changed) {
+    return fail(std::move(changed.error()));
+  }
+  conversion_.reset();
   for (const std::string& difference : report.differences) log::warn("difference", {{"what", difference}});
-  log::info("finalized", {{"failedIndexes", report.failed_indexes.size()}, {"differences", report.differences.size()}});
-  finalizer_.reset();
-  finalizing_job_.reset();
-  return {};
+  log::info("finalized",
+            {{"failedIndexes", report.unsuccessful_indexes.size()}, {"differences", report.differences.size()}});
+  return Step::waiting;
 }
 
-void Controller::warn(const std::string& text) {
-  log::warn(text);
+// Kept with the job, once each.
+void Controller::note_warning(const std::string& text) {
   const std::lock_guard lock(mutex_);
-  if (std::ranges::find(record_.warnings, text) == record_.warnings.end()) record_.warnings.push_back(text);
+  std::vector<std::string>& known = record_.warnings;
+  if (known.size() >= kMostWarnings || std::ranges::find(known, text) != known.end()) return;
+  log::warn(text);
+  known.push_back(text);
+  record_unsaved_ = true;
 }
 
 // ---- The truth --------------------------------------------------------------------------------
@@ -678,25 +636,33 @@ void Controller::warn(const std::string& text) {
 StatusReport Controller::status() const {
   StatusReport out;
   std::shared_ptr<const Engine> engine;
+  StatusReport before;
   std::string stall;
   double rate = 0;
   JobRecord record;
   std::string load_error;
+  std::optional<ApplyMode> mode;
   {
     const std::lock_guard lock(mutex_);
-    out = last_report_;
+    before = last_report_;
     engine = engine_;
     record = record_;
-    out.mode = mode_;
+    mode = mode_;
     stall = stall_;
     rate = clone_rate_;
     load_error = load_error_;
   }
-  if (engine) add_engine_report(*engine, out);
+  if (engine) {
+    add_engine_report(*engine, out);
+    count_on(before, out);
+  } else {
+    out = std::move(before);
+  }
+  out.mode = mode;
   out.state = record.state;
   out.error = record.error;
   out.finalization = record.finalization;
-  out.warnings.insert(out.warnings.begin(), record.warnings.begin(), record.warnings.end());
+  out.warnings = record.warnings;
   if (!load_error.empty()) out.warnings.push_back("the saved state could not be read yet: " + load_error);
   out.state_problem = load_error;
   out.stall = stall;

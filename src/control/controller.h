@@ -16,11 +16,13 @@
 
 #include "base/clock.h"
 #include "base/signal.h"
+#include "control/conversion.h"
+#include "control/final_approach.h"
 #include "control/job_control.h"
 #include "control/job_record.h"
 #include "control/server_monitor.h"
+#include "control/stall.h"
 #include "engine/engine.h"
-#include "engine/finalizer.h"
 #include "seams/source.h"
 #include "seams/state_store.h"
 #include "seams/target.h"
@@ -39,10 +41,10 @@ class Controller final : public JobControl {
     std::string source_uri;  // redacted, for people
     std::string target_uri;
     std::size_t memory_bytes = 512U << 20U;
-    bool reset_state = false;                // forget what is saved, first of all
-    std::optional<JobOptions> start;         // start this when nothing is saved
-    std::function<void(ApplyMode)> on_mode;  // told what the target was found to allow
-    std::optional<ApplyMode> forced_mode;    // for tests: do not probe
+    bool reset_state = false;         // forget what is saved, first of all
+    std::optional<JobOptions> start;  // start this when nothing is saved
+    // By hand, for tests: no threads; requests are served in the caller's.
+    Drive drive = Drive::threads;
   };
 
   // Begins at once to read the saved state and to go on with its job; while the
@@ -66,6 +68,9 @@ class Controller final : public JobControl {
   // the last save holds.
   bool shutdown(Millis at_most);
 
+  // By hand: what the threads would do, once around.
+  void turn();
+
  private:
   using Request = std::function<Status()>;
   Status ask(Request request);
@@ -73,7 +78,7 @@ class Controller final : public JobControl {
   [[nodiscard]] static Status wrong_state(std::string_view request, JobState state);
   void run(const std::stop_token& stop);
   void serve_requests();
-  void tick();
+  Step tick();
   void handle(const Error& error);
 
   // Requests, in the Controller's thread.
@@ -88,7 +93,7 @@ class Controller final : public JobControl {
   // The saved job.
   Status load();
   Status start_unasked();
-  Status change_state(JobEvent event, const std::function<void(JobRecord&)>& more);
+  Status change_state(JobEvent event, JobRecord next);
   Status save_record(const JobRecord& record);
 
   // The running job.
@@ -99,14 +104,9 @@ class Controller final : public JobControl {
   void detect_stall(const RouterView& view, SteadyTime now);
 
   // Finalizing.
-  Status advance_finalize();
-  Status fix_end();
-  Status begin_converting();
-  Status save_converting();
-  Status resume_converting();
-  void begin_finalizer();
-  Status finish_finalize();
-  void warn(const std::string& text);
+  Result<Step> advance_finalize();
+  Result<Step> convert();
+  void note_warning(const std::string& text);
 
   Parts parts_;
   Settings settings_;
@@ -114,23 +114,14 @@ class Controller final : public JobControl {
   // Of the Controller's thread.
   std::optional<Error> not_loaded_;  // why; none: loaded
   bool engine_wanted_ = false;       // the state asks for an engine that is not there yet
-  bool record_unsaved_ = false;      // a failure that could not be saved yet
+  bool record_unsaved_ = false;      // the store may hold another record than record_
   SteadyTime next_try_{};
   SteadyTime last_progress_log_{};
   std::string last_trouble_;
   std::uint64_t seed_ = 1;
-  std::optional<Listing> final_listing_;
-  ClusterTime end_;  // F
-  int end_moves_ = 0;
-  std::unique_ptr<SavedJob> finalizing_job_;  // there: nothing is replayed any more
-  JobRecord converting_record_;               // of the save that begins the conversion
-  std::vector<StoreChange> converting_changes_;
-  std::unique_ptr<Finalizer> finalizer_;
-  Progress finalizer_progress_;
-  struct Movement {
-    std::uint64_t sum = 0;
-    SteadyTime since{};
-  } movement_;
+  std::optional<FinalApproach> approach_;  // finalizing, with the engine
+  std::unique_ptr<Conversion> conversion_;  // finalizing, without it: nothing is replayed any more
+  StallDetector stall_detector_;
   std::optional<std::pair<SteadyTime, std::int64_t>> rate_from_;
 
   // Shared with status().

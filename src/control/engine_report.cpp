@@ -30,6 +30,15 @@ void add_engine_report(const Engine& engine, StatusReport& report) {
   sync.indexes_building = view.building;
 }
 
+void count_on(const StatusReport& before, StatusReport& now) {
+  now.events_read = std::max(now.events_read, before.events_read);
+  now.events_applied = std::max(now.events_applied, before.events_applied);
+  now.retries += before.retries;
+  StatusReport::InitialSync& sync = now.initial_sync;
+  sync.cloned_bytes = std::max(sync.cloned_bytes, before.initial_sync.cloned_bytes);
+  sync.cloned_documents = std::max(sync.cloned_documents, before.initial_sync.cloned_documents);
+}
+
 StatusReport report_of(const SavedJob& job) {
   StatusReport out;
   out.events_read = job.position.events_read;

@@ -9,6 +9,10 @@ namespace plm {
 
 void add_engine_report(const Engine& engine, StatusReport& report);
 
+// Counters go on where an engine of the same job left them: one that begins again
+// at an older save does not take them back.
+void count_on(const StatusReport& before, StatusReport& now);
+
 // Of a job that no engine works on.
 [[nodiscard]] StatusReport report_of(const SavedJob& job);
 

@@ -14,12 +14,14 @@ constexpr Millis kPatience{5000};
 
 }  // namespace
 
-ServerMonitor::ServerMonitor(std::string name, std::string redacted_uri, Clock& clock, Probe probe)
+ServerMonitor::ServerMonitor(std::string name, std::string redacted_uri, Clock& clock, Probe probe,
+                             Drive drive)
     : name_(std::move(name)),
       clock_(clock),
       probe_(std::move(probe)),
-      report_{std::move(redacted_uri), {}, true, {}},
-      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+      report_{std::move(redacted_uri), {}, true, {}} {
+  if (drive == Drive::threads) thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
 
 ServerReport ServerMonitor::report() const {
   const std::lock_guard lock(mutex_);
@@ -31,27 +33,29 @@ ServerReport ServerMonitor::report() const {
   return out;
 }
 
+void ServerMonitor::ask() {
+  {
+    const std::lock_guard lock(mutex_);
+    asked_at_ = clock_.wall_now();
+  }
+  auto version = probe_();
+  const std::lock_guard lock(mutex_);
+  const WallTime asked_at = *std::exchange(asked_at_, std::nullopt);
+  if (version) {
+    if (!report_.reachable) log::info("server is reachable again", {{"server", name_}});
+    report_.reachable = true;
+    report_.version = *version;
+  } else if (report_.reachable) {
+    report_.reachable = false;
+    report_.unreachable_since = asked_at;
+    log::warn("server is unreachable", {{"server", name_}, {"reason", version.error().message}});
+  }
+}
+
 void ServerMonitor::run(const std::stop_token& stop) {
   Signal nobody;
   while (!stop.stop_requested()) {
-    {
-      const std::lock_guard lock(mutex_);
-      asked_at_ = clock_.wall_now();
-    }
-    auto version = probe_();
-    {
-      const std::lock_guard lock(mutex_);
-      const WallTime asked_at = *std::exchange(asked_at_, std::nullopt);
-      if (version) {
-        if (!report_.reachable) log::info("server is reachable again", {{"server", name_}});
-        report_.reachable = true;
-        report_.version = *version;
-      } else if (report_.reachable) {
-        report_.reachable = false;
-        report_.unreachable_since = asked_at;
-        log::warn("server is unreachable", {{"server", name_}, {"reason", version.error().message}});
-      }
-    }
+    ask();
     nobody.wait(nobody.seen(), kInterval, stop);
   }
 }

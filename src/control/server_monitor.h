@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "control/status_report.h"
+#include "engine/engine.h"
 
 namespace plm {
 
@@ -19,7 +20,8 @@ class ServerMonitor {
   // Gives the server's version, or an error. Called from the monitor's thread.
   using Probe = std::function<Result<std::string>()>;
 
-  ServerMonitor(std::string name, std::string redacted_uri, Clock& clock, Probe probe);
+  // Asks in a thread of its own, or, by hand, only in ask().
+  ServerMonitor(std::string name, std::string redacted_uri, Clock& clock, Probe probe, Drive drive = Drive::threads);
   ~ServerMonitor() = default;
   ServerMonitor(const ServerMonitor&) = delete;
   ServerMonitor& operator=(const ServerMonitor&) = delete;
@@ -29,6 +31,8 @@ class ServerMonitor {
   // A server that has not answered for five seconds is unreachable, though the
   // call that asks it may wait much longer.
   [[nodiscard]] ServerReport report() const;
+
+  void ask();
 
  private:
   void run(const std::stop_token& stop);

@@ -10,7 +10,7 @@ namespace {
 // how late a backoff's end or a due save is noticed.
 constexpr Millis kLongestWait{50};
 
-Status drive(Role& role, const std::stop_token& stop) {
+Status drive_role(Role& role, const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const std::uint64_t seen = role.signal().seen();
     auto step = role.step();
@@ -22,22 +22,38 @@ Status drive(Role& role, const std::stop_token& stop) {
 
 }  // namespace
 
-Engine::Engine(Pipeline::Seams seams, const PipelineSettings& settings, SavedJob job, std::uint64_t seed)
-    : pipeline_(seams, settings, std::move(job), seed) {
+Engine::Engine(Pipeline::Seams seams, const PipelineSettings& settings, SavedJob job, std::uint64_t seed, Drive drive)
+    : clock_(seams.clock), drive_(drive), pipeline_(seams, settings, std::move(job), seed) {
+  if (drive_ == Drive::by_hand) return;
   for (Role* role : pipeline_.roles()) {
-    threads_.add([role](const std::stop_token& stop) { return drive(*role, stop); });
+    threads_.add([role](const std::stop_token& stop) { return drive_role(*role, stop); });
+  }
+}
+
+void Engine::turn() {
+  for (Role* role : pipeline_.roles()) {
+    if (error_) return;
+    if (auto step = role->step(); !step) error_ = std::move(step.error());
   }
 }
 
 bool Engine::pause(Millis at_most) {
   pipeline_.router().pause();
+  return wait_until([this] { return pipeline_.router().view().paused; }, at_most);
+}
+
+bool Engine::wait_until(const std::function<bool()>& condition, Millis at_most) {
+  const SteadyTime deadline = clock_.steady_now() + at_most;
   Signal nobody;  // raised by nobody: the wait ends with its time, or a stop
-  for (Millis waited{0}; waited < at_most; waited += Millis(10)) {
-    if (pipeline_.router().view().paused) return true;
-    if (threads_.token().stop_requested()) return false;
-    nobody.wait(nobody.seen(), Millis(10), threads_.token());
+  while (!condition()) {
+    if (error() || threads_.token().stop_requested() || clock_.steady_now() >= deadline) return false;
+    if (drive_ == Drive::by_hand) {
+      turn();
+    } else {
+      nobody.wait(nobody.seen(), Millis(10), threads_.token());
+    }
   }
-  return pipeline_.router().view().paused;
+  return true;
 }
 
 void Engine::stop() {

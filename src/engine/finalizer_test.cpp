@@ -123,6 +123,18 @@ TEST_F(FinalizerTest, MakesIndexesWhosePlainFormsCollided) {
   EXPECT_EQ(seams_.target_set.find(kNs)->indexes.size(), 3U);
 }
 
+// The first one cannot be made while the second one is still plain.
+TEST_F(FinalizerTest, MakesIndexesWhosePlainFormsCollidedInAnyOrder) {
+  create({R"({"v": 2, "key": {"a": 1}, "name": "a_u", "unique": true})", R"({"v": 2, "key": {"a": 1}, "name": "a_1"})"});
+  std::ranges::reverse(collection_->indexes);
+  ASSERT_EQ(collection_->indexes[0].spec.name(), "a_1");
+  ASSERT_EQ(collection_->indexes[0].state, IndexState::deferred);
+  const FinalReport report = run();
+  EXPECT_TRUE(report.failed_indexes.empty()) << report.failed_indexes.front().reason;
+  EXPECT_TRUE(report.differences.empty());
+  EXPECT_EQ(seams_.target_set.find(kNs)->indexes.size(), 2U);
+}
+
 TEST_F(FinalizerTest, DropsAnIndexThatTheSourceDoesNotHave) {
   create({kPlain});
   ASSERT_TRUE(seams_.target_set.create_indexes(kNs, {{json(R"({"v": 2, "key": {"x": 1}, "name": "x_1"})")}}));
@@ -181,6 +193,54 @@ TEST_F(FinalizerTest, EveryStepCanBeRepeated) {
   EXPECT_TRUE(report.differences.empty());
   for (const std::string_view spec : {kUnique, kTtl, kHidden, kPlain}) EXPECT_TRUE(has(spec)) << spec;
   EXPECT_GT(seams_.progress.retries, 0);
+}
+
+// A call fails behind some differences: the step is repeated, its findings are not.
+TEST_F(FinalizerTest, WhatARepeatedStepFindsAgainIsListedOnce) {
+  create({kUnique, kPlain}, R"({"validator": {"a": 1}})");
+  insert_both(R"({"_id": 1, "u": 1})");
+  ASSERT_TRUE(seams_.target_set.insert(kNs, json(R"({"_id": 2, "u": 1})").view()));
+  ASSERT_TRUE(seams_.target_set.modify(kNs, json(R"({"validator": {"b": 1}})").view()));
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    Random random(seed);
+    FaultPlan faults(random, {.before = 0.2, .after = 0.2});
+    MemoryTarget target(seams_.target_set, faults);
+    const FinalReport report = run_with(target);
+    EXPECT_EQ(report.failed_indexes.size(), 1U) << seed;
+    EXPECT_EQ(report.differences.size(), 2U) << seed;
+  }
+}
+
+// What cannot be counted is a difference, not the end of finalize.
+TEST_F(FinalizerTest, ASourceThatRefusesToCountIsReported) {
+  class Refusing final : public MemorySource {
+   public:
+    using MemorySource::MemorySource;
+    Result<std::int64_t> count_documents(const Namespace& /*ns*/) override {
+      return fail(server_error(server_code::unauthorized, "not allowed"));
+    }
+  };
+  create({kPlain});
+  Refusing source(seams_.source_set, seams_.faults);
+  Finalizer finalizer(source, seams_.target, seams_.clock, seams_.progress, catalog_, {}, 1);
+  while (!finalizer.done()) ASSERT_TRUE(finalizer.step());
+  ASSERT_EQ(finalizer.report().differences.size(), 1U);
+  EXPECT_NE(finalizer.report().differences[0].find("db.c could not be counted on the source: not allowed"),
+            std::string::npos);
+}
+
+// The program ends while an index is built: nothing is said of that index.
+TEST_F(FinalizerTest, ABuildThatIsNotWaitedForHasNotFailed) {
+  create({kPlain});
+  ASSERT_TRUE(seams_.target_set.drop_index(kNs, "*"));
+  bool stop = true;
+  Finalizer finalizer(seams_.source, seams_.target, seams_.clock, seams_.progress, catalog_, {}, 1,
+                      [&] { return stop; });
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(finalizer.step().value(), Step::waiting);
+  stop = false;
+  while (!finalizer.done()) ASSERT_TRUE(finalizer.step());
+  EXPECT_TRUE(finalizer.report().failed_indexes.empty());
+  EXPECT_TRUE(has(kPlain));
 }
 
 // After a crash in the middle the whole of it runs again, over what is real already.
@@ -249,6 +309,41 @@ TEST(AdoptFinalListing, TakesTheSourcesRealForm) {
   EXPECT_EQ(report.differences, (std::vector<std::string>{"db.other of the source is db.renamed on the target",
                                                           "db.unknown is on the source and was not replicated",
                                                           "db.gone is on the target and not on the source"}));
+}
+
+TEST(AdoptFinalListing, BelievesTheStreamWhereTheListingIsNotSettled) {
+  Catalog catalog;
+  Collection collection;
+  collection.spec.uuid = uuid_of(1);
+  collection.spec.ns = {"busy", "c"};
+  collection.indexes = {{{json(R"({"key": {"a": 1}, "name": "a"})")}, IndexState::built, {}}};
+  catalog.add(std::move(collection));
+  Listing listing;
+  listing.unsettled = {"busy"};
+  FinalReport report;
+  adopt_final_listing(listing, catalog, report);
+  EXPECT_TRUE(report.differences.empty());
+  EXPECT_EQ(catalog.find(uuid_of(1))->indexes.size(), 1U);
+}
+
+TEST(AdoptFinalListing, ReportsWhatTheSourceIsStillBuilding) {
+  Catalog catalog;
+  Listing listing;
+  CollectionSpec spec;
+  spec.uuid = uuid_of(1);
+  spec.ns = {"db", "c"};
+  spec.unfinished_indexes = {{json(R"({"key": {"s": 1}, "name": "slow"})")}};
+  Collection collection;
+  collection.spec.uuid = spec.uuid;
+  collection.spec.ns = spec.ns;
+  catalog.add(std::move(collection));
+  listing.collections.push_back(spec);
+  FinalReport report;
+  adopt_final_listing(listing, catalog, report);
+  ASSERT_EQ(report.failed_indexes.size(), 1U);
+  EXPECT_EQ(report.failed_indexes[0].kind, FailedIndex::Kind::incomplete);
+  EXPECT_EQ(report.failed_indexes[0].name, "slow");
+  EXPECT_TRUE(catalog.find(uuid_of(1))->indexes.empty());
 }
 
 }  // namespace

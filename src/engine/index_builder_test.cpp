@@ -9,6 +9,18 @@
 namespace plm {
 namespace {
 
+// Builds until nobody waits any more.
+class Slow final : public MemoryTarget {
+ public:
+  using MemoryTarget::MemoryTarget;
+  std::vector<IndexResult> create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes,
+                                          const Cancelled& cancelled) override {
+    while (!cancelled()) during();
+    return MemoryTarget::create_indexes(twin, indexes, cancelled);
+  }
+  std::function<void()> during;
+};
+
 class IndexBuilderTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -85,6 +97,25 @@ TEST_F(IndexBuilderTest, RetriesOnlyWhatIsNotYetBuilt) {
   ASSERT_EQ(results.size(), 2U);
   for (const IndexResult& result : results) EXPECT_TRUE(result.status);
   EXPECT_EQ(seams_.target_set.find(kNs)->indexes.size(), 2U);
+}
+
+// A server that builds for hours does not hold up the end of the engine.
+TEST_F(IndexBuilderTest, DoesNotWaitForABuildWhenTheEngineEnds) {
+  Slow target(seams_.target_set, seams_.faults);
+  IndexBuilder builder(target, seams_.clock, jobs_, router_, seams_.progress, 1);
+  target.during = [&] { builder.stop(); };
+  EXPECT_TRUE(builder.step());
+  EXPECT_EQ(builder.step().value(), Step::waiting);
+  EXPECT_TRUE(seams_.target_set.find(kNs)->indexes.empty());
+}
+
+TEST_F(IndexBuilderTest, DoesNotWaitForABuildThatGivesWay) {
+  Slow target(seams_.target_set, seams_.faults);
+  target.during = [&] { stop_->store(true); };
+  IndexBuilder builder(target, seams_.clock, jobs_, router_, seams_.progress, 1);
+  const auto results = run(builder);
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_EQ(results[0].status.error().code, ErrorCode::cancelled);
 }
 
 }  // namespace

@@ -124,5 +124,34 @@ TEST_F(ListingTest, PassesErrorsOfTheSourceOn) {
   EXPECT_TRUE(retryable(list_source(source, {}).error()));
 }
 
+// For finalize: what did not change must not be older than what did.
+TEST_F(ListingTest, AtOneTimeEverythingIsListedAgainWhenOneDatabaseChanged) {
+  at_call(kAfterTheNote, [&] { (void)seams_.source_set.create({"b", "new"}, {}); });
+  const auto listing = list_at_one_time(seams_.source, {});
+  ASSERT_TRUE(listing);
+  EXPECT_EQ(names(*listing), (Names{"a.x", "a.y", "b.new", "b.x", "c.x"}));
+  EXPECT_EQ(listing->as_of, seams_.source_set.now());
+  EXPECT_TRUE(listing->later.empty());
+  EXPECT_TRUE(listing->unsettled.empty());
+}
+
+TEST_F(ListingTest, AtOneTimeADatabaseThatNeverRestsIsLeftOut) {
+  int number = 0;
+  seams_.source.set_interference(
+      [&] { (void)seams_.source_set.create({"b", "new" + std::to_string(++number)}, {}); });
+  const auto listing = list_at_one_time(seams_.source, {});
+  ASSERT_TRUE(listing);
+  EXPECT_EQ(names(*listing), (Names{"a.x", "a.y", "c.x"}));
+  EXPECT_EQ(listing->unsettled, std::set<std::string>{"b"});
+}
+
+TEST_F(ListingTest, AtOneTimeDatabasesMayComeAndGo) {
+  at_call(kAfterTheNote, [&] {
+    (void)seams_.source_set.create({"new", "x"}, {});
+    (void)seams_.source_set.drop_database("c");
+  });
+  EXPECT_EQ(names(list_at_one_time(seams_.source, {}).value()), (Names{"a.x", "a.y", "b.x", "new.x"}));
+}
+
 }  // namespace
 }  // namespace plm

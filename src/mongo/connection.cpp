@@ -10,7 +10,7 @@ namespace plm::mongo {
 namespace {
 
 constexpr std::int32_t kSocketTimeoutMs = 30'000;
-constexpr std::int32_t kHoursMs = 12 * 3600 * 1000;
+constexpr std::int32_t kHourMs = 3600 * 1000;
 constexpr std::int32_t kConnectTimeoutMs = 5'000;
 constexpr std::int32_t kServerSelectionTimeoutMs = 7'500;
 constexpr std::int32_t kWaitQueueTimeoutMs = 30'000;
@@ -56,7 +56,7 @@ Result<std::shared_ptr<Pool>> Pool::open(const std::string& uri_text, Patience p
   set_default(uri.get(), MONGOC_URI_SERVERSELECTIONTIMEOUTMS, kServerSelectionTimeoutMs);
   set_default(uri.get(), MONGOC_URI_WAITQUEUETIMEOUTMS, kWaitQueueTimeoutMs);
   set_default(uri.get(), MONGOC_URI_SOCKETTIMEOUTMS, kSocketTimeoutMs);
-  if (patience == Patience::hours) mongoc_uri_set_option_as_int32(uri.get(), MONGOC_URI_SOCKETTIMEOUTMS, kHoursMs);
+  if (patience == Patience::an_hour) mongoc_uri_set_option_as_int32(uri.get(), MONGOC_URI_SOCKETTIMEOUTMS, kHourMs);
   const std::int32_t size = mongoc_uri_get_option_as_int32(uri.get(), MONGOC_URI_MAXPOOLSIZE, kMinPoolSize);
   mongoc_uri_set_option_as_int32(uri.get(), MONGOC_URI_MAXPOOLSIZE, std::max(size, kMinPoolSize));
   if (mongoc_uri_get_appname(uri.get()) == nullptr) mongoc_uri_set_appname(uri.get(), "plm");

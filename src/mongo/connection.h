@@ -42,7 +42,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // How long a single command may take before the connection counts as broken.
   enum class Patience {
     ordinary,  // 30 s, or the URI's socketTimeoutMS
-    hours,     // index builds: 12 h
+    an_hour,   // what reads a whole index before it answers
   };
 
   // Needs no server. Errors: invalid_argument for a bad URI.

@@ -15,6 +15,7 @@ using std::chrono::seconds;
 
 constexpr seconds kOutOfSightAfter{30};
 constexpr seconds kPollInterval{1};
+constexpr int kMostAttempts = 3;
 
 bson::Document create_indexes_command(const Twin& twin, std::span<const IndexSpec> indexes) {
   bson::Builder command;
@@ -37,13 +38,15 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 
 enum class Fate {
   ready,
-  gone,         // the server answers, and shows no such build
-  out_of_sight  // the server does not answer
+  given_up,      // it was seen, and then it was gone
+  never_seen,    // the server answers, and shows no such build
+  out_of_sight,  // the server does not answer
 };
 
 // What became of a build after its connection broke.
 Result<Fate> wait_for_build(const BuildContext& context, const Twin& twin, std::span<const IndexSpec> indexes) {
   auto last_seen = std::chrono::steady_clock::now();
+  bool seen = false;
   while (std::chrono::steady_clock::now() - last_seen < kOutOfSightAfter) {
     if (context.cancelled && context.cancelled()) {
       return fail(ErrorCode::cancelled, "the build of indexes of " + twin.ns.text() + " was not waited for");
@@ -55,7 +58,8 @@ Result<Fate> wait_for_build(const BuildContext& context, const Twin& twin, std::
         return [&names](const IndexSpec& index) { return contains(names, index.name()); };
       };
       if (std::ranges::all_of(indexes, in(states->ready))) return Fate::ready;
-      if (!std::ranges::any_of(indexes, in(states->building))) return Fate::gone;
+      if (!std::ranges::any_of(indexes, in(states->building))) return seen ? Fate::given_up : Fate::never_seen;
+      seen = true;
       last_seen = std::chrono::steady_clock::now();
     }
     std::this_thread::sleep_for(kPollInterval);
@@ -72,19 +76,24 @@ Status send(Pool& pool, const Twin& twin, std::span<const IndexSpec> indexes) {
 }
 
 Status build(const BuildContext& context, const Twin& twin, std::span<const IndexSpec> indexes) {
-  Status sent = send(context.pool, twin, indexes);
-  if (sent || sent.error().code != ErrorCode::network) return sent;
-  const auto fate = wait_for_build(context, twin, indexes);
-  if (!fate) return fail(fate.error());
-  switch (*fate) {
-    case Fate::ready:
-      return {};
-    case Fate::gone:
-      return send(context.patient, twin, indexes);
-    case Fate::out_of_sight:
-      return sent;
+  for (int attempt = 1;; ++attempt) {
+    Status sent = send(context.pool, twin, indexes);
+    if (sent || sent.error().code != ErrorCode::network) return sent;
+    const auto fate = wait_for_build(context, twin, indexes);
+    if (!fate) return fail(fate.error());
+    switch (*fate) {
+      case Fate::ready:
+        return {};
+      case Fate::given_up:
+        if (attempt < kMostAttempts) break;
+        return fail(ErrorCode::server, "the server gave up the build each time; its log says why");
+      case Fate::never_seen:
+        if (attempt < kMostAttempts) break;
+        return sent;
+      case Fate::out_of_sight:
+        return sent;
+    }
   }
-  return sent;
 }
 
 }  // namespace

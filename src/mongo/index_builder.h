@@ -13,7 +13,6 @@ namespace plm::mongo {
 // What a build needs of the target.
 struct BuildContext {
   Pool& pool;
-  Pool& patient;  // waits for hours
   const CatalogReader& catalog;
   const Cancelled& cancelled;
 };
@@ -24,8 +23,9 @@ struct BuildContext {
 // A build takes as long as it takes, a dead server must be noticed. So the
 // command is sent with the ordinary time limit; when that passes, the server's
 // list of indexes is asked until the build is finished or gone (6.0 goes on
-// with a build whose client is away). A server that gives it up then gets the
-// command once more on a connection that waits.
+// with a build whose client is away), or nobody waits for it any more. One that
+// is gone is sent again. Why a long build failed nobody hears: when the server
+// has given up several, that is the error, and it is not retryable.
 std::vector<IndexResult> build_indexes(const BuildContext& context, const Twin& twin,
                                        const std::vector<IndexSpec>& indexes);
 

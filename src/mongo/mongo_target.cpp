@@ -25,7 +25,7 @@ using mongo::Pool;
 
 struct MongoTarget::Parts {
   std::shared_ptr<Pool> pool;
-  std::shared_ptr<Pool> patient;  // for index builds
+  std::shared_ptr<Pool> patient;  // for making an index unique
   mongo::CatalogReader catalog{pool};
   std::atomic<bool> mode_is_forced = false;
   std::atomic<ApplyMode> mode = ApplyMode::exact;
@@ -140,13 +140,13 @@ MongoTarget::~MongoTarget() = default;
 Result<std::unique_ptr<MongoTarget>> MongoTarget::connect(const std::string& uri) {
   auto pool = Pool::open(uri);
   if (!pool) return fail(pool.error().within("target"));
-  auto patient = Pool::open(uri, Pool::Patience::hours);
+  auto patient = Pool::open(uri, Pool::Patience::an_hour);
   if (!patient) return fail(patient.error().within("target"));
   return std::unique_ptr<MongoTarget>(
       new MongoTarget(std::unique_ptr<Parts>(new Parts{std::move(*pool), std::move(*patient)})));
 }
 
-void MongoTarget::use_mode(ApplyMode mode) {
+void MongoTarget::force_mode(ApplyMode mode) {
   parts_->mode_is_forced = true;
   parts_->mode = mode;
 }
@@ -218,17 +218,24 @@ Status MongoTarget::modify(const Twin& twin, bson::View change) {
   append_identity(command, twin.uuid);
   const Status modified = run_ddl(*parts_->pool, twin.ns.database, command);
   if (modified) return {};
-  // Making an index unique reads all of it. One that takes longer than a command
-  // may is not begun once more beside itself.
-  if (modified.error().code == ErrorCode::network) {
+  // Making an index unique reads all of it, and may take longer than a command
+  // may. It is not begun once more beside itself; the answer of the second time
+  // is waited for: it changes nothing when the first one had succeeded.
+  if (modified.error().code == ErrorCode::network && change["index"]) {
     if (auto ended = wait_for_modification(*parts_->pool, twin); !ended) return fail(std::move(ended.error()));
+    bson::Builder again;
+    again.append("collMod", twin.ns.collection).append_all(change);
+    append_identity(again, twin.uuid);
+    const Status repeated = run_ddl(*parts_->patient, twin.ns.database, again);
+    if (repeated) return {};
+    return fail(repeated.error().within("modifying " + twin.ns.text()));
   }
   return fail(modified.error().within("modifying " + twin.ns.text()));
 }
 
 std::vector<IndexResult> MongoTarget::create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes,
                                                      const Cancelled& cancelled) {
-  return mongo::build_indexes({*parts_->pool, *parts_->patient, parts_->catalog, cancelled}, twin, indexes);
+  return mongo::build_indexes({*parts_->pool, parts_->catalog, cancelled}, twin, indexes);
 }
 
 Status MongoTarget::drop_index(const Twin& twin, const std::string& name) {

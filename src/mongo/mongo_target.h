@@ -18,9 +18,9 @@ class MongoTarget final : public Target {
   MongoTarget(MongoTarget&&) = delete;
   MongoTarget& operator=(MongoTarget&&) = delete;
 
-  // From here on changes are applied this way, whatever a probe finds. Without
-  // it: exact, until a probe finds that the server refuses it.
-  void use_mode(ApplyMode mode);
+  // From here on changes are applied this way, whatever probes find. Without it:
+  // as the last probe found; exact before the first.
+  void force_mode(ApplyMode mode);
 
   Result<ServerInfo> info() override;
   Status check_privileges() override;

@@ -163,5 +163,43 @@ TEST_F(Faults, ABuildThatTakesLongerThanACommandMayIsWaitedFor) {
   EXPECT_TRUE(succeeded(results[0].status));
 }
 
+// The engine ends: nobody waits for the build, which goes on.
+TEST_F(Faults, ABuildThatIsNotWaitedForAnyMoreGoesOn) {
+  auto impatient = MongoTarget::connect(target_uri() + "&socketTimeoutMS=1000");
+  ASSERT_TRUE(succeeded(impatient));
+  const Twin a = twin("a");
+  target_server_->fill(ns("a"), 1, 10);
+  target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"alwaysOn"})");
+  std::vector<IndexSpec> specs;
+  specs.push_back({json(R"({"key":{"x":1},"name":"x"})")});
+  std::atomic<bool> stop = false;
+  std::vector<IndexResult> results;
+  std::jthread builder([&] { results = (*impatient)->create_indexes(a, specs, [&] { return stop.load(); }); });
+  std::this_thread::sleep_for(seconds(2));
+  stop = true;
+  const auto began = steady_clock::now();
+  builder.join();
+  EXPECT_LT(steady_clock::now() - began, seconds(5));
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_FALSE(results[0].status);
+  EXPECT_EQ(results[0].status.error().code, ErrorCode::cancelled);
+  target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"off"})");
+  EXPECT_TRUE(succeeded(target_->create_indexes(a, specs).at(0).status));
+}
+
+// One collMod reads a whole index: longer than a command may take.
+TEST_F(Faults, AConversionThatTakesLongerThanACommandMayIsWaitedFor) {
+  auto impatient = MongoTarget::connect(target_uri() + "&socketTimeoutMS=1000");
+  ASSERT_TRUE(succeeded(impatient));
+  const Twin a = twin("a");
+  target_server_->fill(ns("a"), 1, 10);
+  target_->create_indexes(a, {{json(R"({"key":{"_id":1,"x":1},"name":"x"})")}});
+  ASSERT_TRUE(succeeded(target_->modify(a, json(R"({"index":{"name":"x","prepareUnique":true}})").view())));
+  fail_commands(*target_server_,
+                R"("mode":{"times":1},"data":{"failCommands":["collMod"],"blockConnection":true,"blockTimeMS":3000,"appName":"plm"})");
+  EXPECT_TRUE(succeeded((*impatient)->modify(a, json(R"({"index":{"name":"x","unique":true}})").view())));
+  EXPECT_TRUE(target_->list_indexes(a)->front().is_unique());
+}
+
 }  // namespace
 }  // namespace plm

@@ -251,7 +251,7 @@ class Apply : public TargetSeam, public testing::WithParamInterface<ApplyMode> {
   void SetUp() override {
     TargetSeam::SetUp();
     if (IsSkipped()) return;
-    target_->use_mode(GetParam());
+    target_->force_mode(GetParam());
     auto mode = target_->probe_apply_mode();
     ASSERT_TRUE(succeeded(mode));
     ASSERT_EQ(*mode, GetParam());
@@ -444,7 +444,7 @@ TEST_F(TargetSeam, ProbingFindsThisServerExactAndLeavesNothingBehind) {
 }
 
 TEST_F(TargetSeam, WithoutPipelineSupportAPortableDiffIsReportedAsMissing) {
-  target_->use_mode(ApplyMode::portable);  // and no probe
+  target_->force_mode(ApplyMode::portable);  // and no probe
   const Twin a = twin("a");
   const bson::OwnedValue id = value("1");
   const bson::Document document = json(R"({"_id":1,"x":1})");

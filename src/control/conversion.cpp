@@ -1,0 +1,87 @@
+#include "control/conversion.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "engine/saved_job.h"
+
+namespace plm {
+
+namespace {
+
+// Takes the place of what was said before.
+void put(const FinalReport& report, StatusReport::Finalization& out) {
+  out.differences = report.differences;
+  out.unsuccessful_indexes.clear();
+  for (const FailedIndex& index : report.failed_indexes) {
+    const auto kind =
+        index.kind == FailedIndex::Kind::failed ? UnsuccessfulIndex::Kind::failed : UnsuccessfulIndex::Kind::incomplete;
+    out.unsuccessful_indexes.push_back({index.ns.text(), index.name, kind, index.keys, index.reason});
+  }
+}
+
+// What was known before the first index became real.
+FinalReport report_from(const StatusReport::Finalization& known) {
+  FinalReport out;
+  out.differences = known.differences;
+  for (const UnsuccessfulIndex& index : known.unsuccessful_indexes) {
+    const auto kind =
+        index.kind == UnsuccessfulIndex::Kind::failed ? FailedIndex::Kind::failed : FailedIndex::Kind::incomplete;
+    out.failed_indexes.push_back({kind, Namespace::parse(index.ns), index.name, index.keys, index.reason});
+  }
+  return out;
+}
+
+}  // namespace
+
+Conversion::Conversion(Parts parts, Catalog catalog, JobRecord record, std::uint64_t seed, Cancelled cancelled)
+    : parts_(parts),
+      catalog_(std::move(catalog)),
+      record_(std::move(record)),
+      seed_(seed),
+      cancelled_(std::move(cancelled)) {
+  CHECK(record_.finalization);
+}
+
+Conversion::Conversion(Parts parts, Catalog catalog, const Listing& listing, JobRecord record, std::uint64_t seed,
+                       Cancelled cancelled)
+    : Conversion(parts, std::move(catalog), std::move(record), seed, std::move(cancelled)) {
+  FinalReport report;
+  adopt_final_listing(listing, catalog_, report);
+  record_.converting = true;
+  put(report, *record_.finalization);
+  changes_ = changes_to_save(catalog_, catalog_.take_changes(), std::nullopt);
+  changes_.push_back(change_of(record_));  // last: it says that the rest is saved
+}
+
+Result<std::unique_ptr<Conversion>> Conversion::resume(Parts parts, JobRecord record, std::uint64_t seed,
+                                                       Cancelled cancelled) {
+  auto job = load_job(parts.store);
+  if (!job) return fail(std::move(job.error()));
+  if (!*job) return fail(ErrorCode::stored_format, "saved state: finalizing without a position");
+  std::unique_ptr<Conversion> out(
+      new Conversion(parts, std::move((*job)->catalog), std::move(record), seed, std::move(cancelled)));
+  out->begin();
+  return out;
+}
+
+Result<Step> Conversion::step() {
+  if (begun()) return finalizer_->step();
+  if (auto saved = parts_.store.save(changes_); !saved) return fail(saved.error().within("saving the job's state"));
+  changes_.clear();
+  begin();
+  return Step::worked;
+}
+
+void Conversion::begin() {
+  finalizer_ = std::make_unique<Finalizer>(parts_.source, parts_.target, parts_.clock, progress_, catalog_,
+                                           report_from(*record_.finalization), seed_, cancelled_);
+}
+
+JobRecord Conversion::record() const {
+  JobRecord out = record_;
+  if (done()) put(finalizer_->report(), *out.finalization);
+  return out;
+}
+
+}  // namespace plm

@@ -1,0 +1,78 @@
+#include "control/final_approach.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+
+namespace plm {
+
+namespace {
+
+constexpr Millis kPauseLimit{15'000};
+constexpr Millis kParkedLimit{10'000};
+constexpr int kMostMoves = 20;
+constexpr std::size_t kSampleBytes = 500;
+
+}  // namespace
+
+Result<std::string> retry_parked(Engine& engine, StateStore& store) {
+  auto job = load_job(store);
+  if (!job) return fail(std::move(job.error()));
+  std::string sample;
+  if (!*job || (*job)->parked.empty()) return sample;
+  for (const ParkedDocument& parked : (*job)->parked) {
+    if (sample.size() < kSampleBytes) sample += (sample.empty() ? "" : "; ") + parked.text();
+  }
+  engine.pipeline().router().inbox().post(RetryParked{std::move((*job)->parked)});
+  return sample;
+}
+
+Result<bool> FinalApproach::step(Engine& engine) {
+  if (end_.is_zero()) return move_end(engine);
+  const RouterView view = engine.pipeline().router().view();
+  if (!view.reached_limit || view.limit != end_ || view.indexes_unfinished > 0) return false;
+  if (is_short(engine, view)) return move_end(engine);
+  if (engine.pipeline().progress().parked > 0) return settle_parked(engine);
+  parked_until_.reset();
+  if (!engine.pause(kPauseLimit)) {
+    engine.resume();
+    return fail(ErrorCode::network, "the target did not acknowledge what was sent to it");
+  }
+  // The view was a moment old: what was read meanwhile shows now.
+  if (is_short(engine, view) || engine.pipeline().progress().parked > 0) {
+    engine.resume();
+    return false;
+  }
+  fell_short_ = std::max(view.ahead, engine.pipeline().progress().read_ahead.get()) > end_;
+  return true;
+}
+
+bool FinalApproach::is_short(const Engine& engine, const RouterView& view) const {
+  return moves_ <= kMostMoves && std::max(view.ahead, engine.pipeline().progress().read_ahead.get()) > end_;
+}
+
+Result<bool> FinalApproach::move_end(Engine& engine) {
+  auto listing = list_at_one_time(parts_.source, filter_);
+  if (!listing) return fail(listing.error().within("listing the source"));
+  listing_ = *std::move(listing);
+  end_ = listing_.as_of;
+  ++moves_;
+  engine.pipeline().router().stop_at(end_);
+  log::info("finalizing: everything up to this time is applied", {{"clusterTime", end_.text()}});
+  return false;
+}
+
+Result<bool> FinalApproach::settle_parked(Engine& engine) {
+  const SteadyTime now = parts_.clock.steady_now();
+  if (!parked_until_) {
+    auto parked = retry_parked(engine, parts_.store);
+    if (!parked) return fail(std::move(parked.error()));
+    parked_ = *std::move(parked);
+    parked_until_ = now + kParkedLimit;
+  }
+  if (now < *parked_until_) return false;
+  return fail(ErrorCode::wrong_state, "documents could not be written to the target: " + parked_);
+}
+
+}  // namespace plm

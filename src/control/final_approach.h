@@ -1,0 +1,62 @@
+// The first half of finalize, while the engine still runs: fixes F, the time that
+// the target will stand for, and brings the engine to rest at it.
+//
+// F and the listing of the source belong together: an index or a collection of
+// another time would be dropped again, or be missing. So with each move of F the
+// source is listed anew. F moves when the target holds a document that was read
+// from the source behind F (M1, M9); while the source is written that may happen
+// again and again, hence a bound.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "engine/listing.h"
+#include "model/filter.h"
+#include "seams/source.h"
+#include "seams/state_store.h"
+
+namespace plm {
+
+// Asks the engine to write what is parked once more. What it is, for people;
+// empty: nothing is parked.
+[[nodiscard]] Result<std::string> retry_parked(Engine& engine, StateStore& store);
+
+class FinalApproach {
+ public:
+  struct Parts {  // all outlive this
+    Source& source;
+    StateStore& store;
+    Clock& clock;
+  };
+  FinalApproach(Parts parts, Filter filter) : parts_(parts), filter_(std::move(filter)) {}
+
+  // True: the engine is at rest and saved, everything up to F is applied. Called
+  // again and again until then, also after retryable errors. Other errors:
+  // wrong_state when documents cannot be written to the target.
+  [[nodiscard]] Result<bool> step(Engine& engine);
+
+  [[nodiscard]] ClusterTime end() const { return end_; }  // F; zero: not fixed yet
+  // What the source holds at F.
+  [[nodiscard]] const Listing& listing() const { return listing_; }
+  // F did not come to cover all documents: the source is still written.
+  [[nodiscard]] bool fell_short() const { return fell_short_; }
+
+ private:
+  Result<bool> move_end(Engine& engine);
+  Result<bool> settle_parked(Engine& engine);
+  [[nodiscard]] bool is_short(const Engine& engine, const RouterView& view) const;
+
+  Parts parts_;
+  Filter filter_;
+  ClusterTime end_;
+  Listing listing_;
+  int moves_ = 0;
+  bool fell_short_ = false;
+  std::optional<SteadyTime> parked_until_;  // how long parked documents are waited for
+  std::string parked_;
+};
+
+}  // namespace plm
