@@ -557,7 +557,7 @@ TEST_F(ControllerTest, AnIndexThatTheSourceIsStillBuildingIsReportedAsIncomplete
   replicate();
   source_set_.find(kNs)->unfinished_indexes = {{json(R"({"v": 2, "key": {"s": 1}, "name": "slow"})")}};
   come_to_the_end();
-  const auto& report = controller_->status().finalization->unsuccessful_indexes;
+  const std::vector<UnsuccessfulIndex> report = controller_->status().finalization->unsuccessful_indexes;
   ASSERT_EQ(report.size(), 1U);
   EXPECT_EQ(report[0].kind, UnsuccessfulIndex::Kind::incomplete);
   EXPECT_EQ(report[0].ns, "db.c");

@@ -43,6 +43,9 @@ struct Operation {
   [[nodiscard]] bool is_absolute() const { return kind != OperationKind::update; }
 };
 
+// What to do for a document's event, whose views point into `bytes`.
+[[nodiscard]] Operation operation_of(const ChangeEvent& event, const std::shared_ptr<const bson::Document>& bytes,
+                                     const std::shared_ptr<const CollectionRef>& collection);
 // A copy that owns its bytes alone, so that it does not keep a whole reply alive.
 [[nodiscard]] Operation detached(const Operation& operation);
 // A reread of one document; owns its bytes.
