@@ -125,7 +125,8 @@ TEST_F(FinalizerTest, MakesIndexesWhosePlainFormsCollided) {
 
 // The first one cannot be made while the second one is still plain.
 TEST_F(FinalizerTest, MakesIndexesWhosePlainFormsCollidedInAnyOrder) {
-  create({R"({"v": 2, "key": {"a": 1}, "name": "a_u", "unique": true})", R"({"v": 2, "key": {"a": 1}, "name": "a_1"})"});
+  create(
+      {R"({"v": 2, "key": {"a": 1}, "name": "a_u", "unique": true})", R"({"v": 2, "key": {"a": 1}, "name": "a_1"})"});
   std::ranges::reverse(collection_->indexes);
   ASSERT_EQ(collection_->indexes[0].spec.name(), "a_1");
   ASSERT_EQ(collection_->indexes[0].state, IndexState::deferred);
