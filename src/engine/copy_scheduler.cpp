@@ -342,7 +342,7 @@ void CopyScheduler::stop_all() {
 std::vector<std::string> CopyScheduler::copying() const {
   std::vector<std::string> out;
   for (const auto& [uuid, count] : running_) {
-    if (const Collection* collection = parts_.catalog.find(uuid)) out.push_back(collection->spec.ns.text());
+    if (const Collection* collection = parts_.catalog.find(uuid)) out.push_back(collection->spec.ns.for_users().text());
   }
   std::ranges::sort(out);
   return out;

@@ -292,7 +292,7 @@ void Router::publish() {
         ++out.indexes_unfinished;
       }
       if (task.state == IndexState::building)
-        out.building.push_back(collection.spec.ns.text() + " " + task.spec.name());
+        out.building.push_back(collection.spec.ns.for_users().text() + " " + task.spec.name());
     }
   }
   out.copying = copying_.copying();

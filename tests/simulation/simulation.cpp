@@ -64,6 +64,7 @@ Circumstances draw(Random& random) {
   out.crash_chance = random.chance(0.6) ? 0.003 : 0;
   out.pause_chance = random.chance(0.3) ? 0.005 : 0;
   out.busy_steps = random.between(200, 1500);
+  out.workload.mix.series = random.chance(0.3) ? 0.4 : 0;
   return out;
 }
 
