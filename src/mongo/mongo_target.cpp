@@ -194,7 +194,20 @@ Result<Uuid> MongoTarget::create(const Namespace& ns, bson::View options) {
   return parts_->catalog.uuid_of(ns);
 }
 
+// A server drops stored functions with their whole database only; under another
+// name they are a collection like others.
+Status MongoTarget::drop_stored_functions(const Twin& twin) {
+  const auto present = parts_->catalog.describe(twin.ns.database, twin.uuid);
+  if (!present) return present.error().code == ErrorCode::not_found ? Status() : fail(present.error());
+  const Twin renamed{{twin.ns.database, "plm_dropped_" + twin.uuid.text()}, twin.uuid};
+  if (present->ns != renamed.ns) {
+    if (auto moved = rename(twin, renamed.ns); !moved) return moved;
+  }
+  return drop(renamed);
+}
+
 Status MongoTarget::drop(const Twin& twin) {
+  if (twin.ns.collection == kStoredFunctions) return drop_stored_functions(twin);
   bson::Builder command;
   command.append("drop", twin.ns.collection);
   Status dropped = identify(parts_->catalog, twin, command);
