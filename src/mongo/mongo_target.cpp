@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <optional>
 #include <thread>
 
@@ -16,6 +17,7 @@
 #include "mongo/privileges.h"
 #include "mongo/range_clearer.h"
 #include "mongo/write_command.h"
+#include "mongo/zero_timestamp.h"
 
 namespace plm {
 
@@ -131,9 +133,11 @@ Status apply_exactly(Connection& connection, std::span<const TargetOperation> op
   return {};
 }
 
-// The documents at the given positions, as upserts.
+// The documents at the given positions, which are put in order, as upserts.
 std::vector<TargetOperation> upserts_of(const Twin& twin, bson::View documents, std::vector<std::size_t>& positions) {
   std::ranges::sort(positions);
+  const auto repeated = std::ranges::unique(positions);
+  positions.erase(repeated.begin(), repeated.end());
   std::vector<TargetOperation> out;
   out.reserve(positions.size());
   std::size_t index = 0;
@@ -324,12 +328,14 @@ Result<std::vector<OperationFailure>> MongoTarget::insert(const Twin& twin, bson
   auto outcome = mongo::insert_documents(*connection, twin, documents);
   if (!outcome) return fail(outcome.error().within("inserting into " + twin.ns.text()));
   std::vector<OperationFailure> failures = std::move(outcome->failures);
-  if (outcome->duplicates.empty()) return failures;
-  const std::vector<TargetOperation> replacements = upserts_of(twin, documents, outcome->duplicates);
+  std::vector<std::size_t> again = mongo::with_zero_timestamp(documents);
+  std::ranges::move(outcome->duplicates, std::back_inserter(again));
+  if (again.empty()) return failures;
+  const std::vector<TargetOperation> replacements = upserts_of(twin, documents, again);
   auto replaced = apply(replacements);
   if (!replaced) return fail(replaced.error());
   for (OperationFailure& failure : *replaced) {
-    failure.index = outcome->duplicates[failure.index];
+    failure.index = again[failure.index];
     failures.push_back(std::move(failure));
   }
   return failures;
