@@ -30,6 +30,10 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
   auto listing = list_source(source, filter);
   if (!listing) return fail(listing.error().within("listing the source"));
 
+  auto left_behind = source.not_carried();
+  if (!left_behind) return fail(left_behind.error().within("looking for what is not replicated"));
+  warnings = *std::move(left_behind);
+
   SavedJob out;
   out.position.position.time = *start;
   out.position.complete = *start;

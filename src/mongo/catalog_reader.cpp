@@ -55,8 +55,6 @@ Result<Indexes> read_indexes(Connection& connection, const std::string& database
   return out;
 }
 
-bool is_servers_own(std::string_view collection) { return name_for_users(collection).starts_with("system."); }
-
 CollectionSpec spec_from(const std::string& database, bson::View entry) {
   CollectionSpec out;
   out.ns = {database, std::string(entry["name"].as_string())};

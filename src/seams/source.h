@@ -94,6 +94,10 @@ class Source {
   // One collection by identity; not_found when it is gone.
   virtual Result<CollectionSpec> describe(const std::string& database, const Uuid& uuid) = 0;
 
+  // What the server holds and plm does not replicate at all, such as users: a line
+  // each, for people.
+  virtual Result<std::vector<std::string>> not_carried() = 0;
+
   virtual Result<CollectionStats> stats(const Namespace& ns) = 0;
   // At most `count` values of _id in the server's order, about evenly spread;
   // they are bounds for ranges and need not exist.
