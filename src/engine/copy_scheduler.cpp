@@ -171,10 +171,7 @@ bool CopyScheduler::ended(const Prepared& message) {
     to_prepare_.push_back(collection->uuid());
     return false;
   }
-  collection->ref = std::make_shared<const CollectionRef>(CollectionRef{collection->uuid(),
-                                                                        collection->spec.ns.database,
-                                                                        {collection->spec.ns, message.twin},
-                                                                        collection->spec.is_strictly_ordered()});
+  collection->ref = make_ref(collection->spec, {collection->spec.ns, message.twin});
   collection->twin_state = TwinState::unsaved;
   return true;
 }

@@ -219,12 +219,19 @@ void Finalizer::failed(const Collection& collection, IndexTask& task, const Erro
 
 // Those that were held back while the job ran.
 Status Finalizer::make_options_real(const Collection& collection) {
-  const bson::Value expire = collection.spec.options["expireAfterSeconds"];
-  if (!expire) return {};
+  const bson::View options = collection.spec.options.view();
   bson::Builder change;
-  change.append("expireAfterSeconds", expire);
+  const auto append = [&](std::string_view field, std::string_view option) {
+    if (const bson::Value value = options[option]) change.append(field, value);
+  };
+  append("expireAfterSeconds", "expireAfterSeconds");
+  if (collection.spec.is_capped()) {
+    append("cappedSize", "size");
+    append("cappedMax", "max");
+  }
+  if (change.view().empty()) return {};
   auto modified = target_.modify(collection.ref->twin, change.view());
-  if (!modified) return fail(modified.error().within("expireAfterSeconds of " + collection.spec.ns.text()));
+  if (!modified) return fail(modified.error().within("the options of " + collection.spec.ns.text()));
   return {};
 }
 
@@ -257,7 +264,26 @@ Status Finalizer::compare(const Collection& collection) {
     report_.differences.push_back(ns.text() + " has " + std::to_string(*on_target) + " documents, on the source " +
                                   std::to_string(*on_source) +
                                   " (they differ rightly if it was written after finalize began)");
+    return {};
   }
+  return collection.spec.is_capped() ? compare_natural_order(ns) : Status();
+}
+
+Status Finalizer::compare_natural_order(const Namespace& ns) {
+  auto on_target = target_.natural_order(ns);
+  if (!on_target) return fail(std::move(on_target.error()));
+  auto on_source = source_.natural_order(ns);
+  if (on_source && *on_source == *on_target) return {};
+  if (on_source) {
+    report_.differences.push_back(ns.text() +
+                                  " has its documents in another natural order than on the source (rightly if it was "
+                                  "written after finalize began)");
+    return {};
+  }
+  // Written so fast that it cannot be read to the end: another attempt would not help.
+  const bool lost = on_source.error().server_code == server_code::capped_position_lost;
+  if (retryable(on_source.error()) && !lost) return fail(std::move(on_source.error()));
+  report_.differences.push_back(ns.text() + " could not be compared: " + on_source.error().message);
   return {};
 }
 

@@ -57,6 +57,7 @@ class Finalizer final : public Role {
   Status convert(const Twin& twin, const IndexSpec& wanted);
   Status make_options_real(const Collection& collection);
   Status compare(const Collection& collection);
+  Status compare_natural_order(const Namespace& ns);
   Status compare_options();
   void failed(const Collection& collection, IndexTask& task, const Error& error);
 
