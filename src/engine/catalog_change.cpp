@@ -15,6 +15,7 @@ namespace {
 Collection begin_empty(const SchemaChange& change, const Uuid& twin) {
   Collection out;
   out.spec.ns = change.ns;
+  out.spec.kind = kind_of(change.ns);
   out.spec.uuid = change.collection;
   out.spec.options = change.options;
   out.ref = make_ref(out.spec, {change.ns, twin});

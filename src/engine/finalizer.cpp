@@ -21,7 +21,7 @@ bool same_fields(bson::View left, bson::View right) {
 void adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& report) {
   std::vector<Uuid> listed;
   for (const CollectionSpec& spec : listing.collections) {
-    if (spec.kind != CollectionKind::collection) continue;
+    if (spec.is_view()) continue;
     listed.push_back(spec.uuid);
     for (const IndexSpec& index : spec.unfinished_indexes) {
       report.failed_indexes.push_back({FailedIndex::Kind::incomplete, spec.ns, index.name(),
@@ -219,6 +219,9 @@ void Finalizer::failed(const Collection& collection, IndexTask& task, const Erro
 
 // Those that were held back while the job ran.
 Status Finalizer::make_options_real(const Collection& collection) {
+  if (collection.spec.kind == CollectionKind::time_series) {
+    if (auto made = make_time_series_real(collection); !made) return made;
+  }
   const bson::View options = collection.spec.options.view();
   bson::Builder change;
   const auto append = [&](std::string_view field, std::string_view option) {
@@ -232,6 +235,35 @@ Status Finalizer::make_options_real(const Collection& collection) {
   if (change.view().empty()) return {};
   auto modified = target_.modify(collection.ref->twin, change.view());
   if (!modified) return fail(modified.error().within("the options of " + collection.spec.ns.text()));
+  return {};
+}
+
+// A collMod in the stream may have been refused (SchemaChanger::modify_twin). What
+// cannot be set here either is a difference that compare_options() finds.
+Status Finalizer::make_time_series_real(const Collection& collection) {
+  const Twin& twin = collection.ref->twin;
+  auto present = target_.list_collections(twin.ns.database);
+  if (!present) return fail(std::move(present.error()));
+  const auto found = std::ranges::find(*present, twin.uuid, &CollectionSpec::uuid);
+  if (found == present->end()) return {};
+  const bson::View as_is = found->options["timeseries"].as_document();
+  bson::Builder change;
+  bool any = false;
+  {
+    auto fields = change.document("timeseries");
+    for (const bson::Element& wanted : collection.spec.options["timeseries"].as_document()) {
+      const bson::Value has = as_is[wanted.key];
+      if (has && bson::compare(has, wanted.value) == 0) continue;
+      // Follows the granularity.
+      if (wanted.key == "bucketMaxSpanSeconds" && collection.spec.options["timeseries"].as_document()["granularity"])
+        continue;
+      fields->append(wanted.key, wanted.value);
+      any = true;
+    }
+  }
+  if (!any) return {};
+  auto modified = target_.modify(twin, change.view());
+  if (!modified && retryable(modified.error())) return fail(std::move(modified.error()));
   return {};
 }
 

@@ -56,6 +56,7 @@ class Finalizer final : public Role {
   Status make_index_real(const Collection& collection, const IndexSpec& wanted, const IndexSpec* present);
   Status convert(const Twin& twin, const IndexSpec& wanted);
   Status make_options_real(const Collection& collection);
+  Status make_time_series_real(const Collection& collection);
   Status compare(const Collection& collection);
   Status compare_natural_order(const Namespace& ns);
   Status compare_options();

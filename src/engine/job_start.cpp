@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "engine/listing.h"
+#include "engine/not_carried.h"
 
 namespace plm {
 
@@ -35,11 +36,10 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
   out.position.listed_at = listing->as_of;
   out.position.listed_later = listing->later;
   for (CollectionSpec& spec : listing->collections) {
-    if (spec.kind == CollectionKind::time_series) {
-      warnings.push_back(spec.ns.text() + " is a time-series collection; it is not replicated");
-      continue;
-    }
     if (spec.is_view()) {
+      if (std::string warning = warning_about_view(spec, filter); !warning.empty()) {
+        warnings.push_back(std::move(warning));
+      }
       out.catalog.put_view(std::move(spec));
       continue;
     }

@@ -117,11 +117,52 @@ TEST_F(SchemaChangeTest, AViewIsCreatedByName) {
   EXPECT_FALSE(change.is_structural());
 }
 
-TEST_F(SchemaChangeTest, ATimeSeriesCollectionIsReportedAndLeftOut) {
-  create({"db", "t"}, R"({"viewOn": "system.buckets.t", "pipeline": [], "timeseries": {"timeField": "t"}})", false);
+TEST_F(SchemaChangeTest, AViewOfWhatIsNotReplicatedIsReported) {
+  create({"db", "v"}, R"({"viewOn": "excluded", "pipeline": []})", false);
   const SchemaChange change = plan();
-  EXPECT_EQ(change.kind, Kind::none);
-  EXPECT_NE(change.warning.find("db.t"), std::string::npos);
+  EXPECT_EQ(change.kind, Kind::create_view);
+  EXPECT_NE(change.warning.find("db.excluded"), std::string::npos);
+}
+
+// ---- time-series -------------------------------------------------------------
+
+const Namespace kSeries{"db", "t"};
+const Namespace kBuckets{"db", "system.buckets.t"};
+
+TEST_F(SchemaChangeTest, ATimeSeriesCollectionIsCreatedByTheEventOfItsBuckets) {
+  const Uuid uuid = create(kSeries, R"({"timeseries": {"timeField": "t"}, "expireAfterSeconds": 60})", false);
+  const SchemaChange of_buckets = plan(1);
+  EXPECT_EQ(of_buckets.kind, Kind::create);
+  EXPECT_EQ(of_buckets.collection, uuid);
+  EXPECT_EQ(of_buckets.ns, kBuckets);
+  EXPECT_EQ(of_buckets.options.view().json(),
+            text_of(R"({"timeseries": {"timeField": "t"}, "expireAfterSeconds": 60})"));
+  EXPECT_EQ(plan(0).kind, Kind::none) << "the event of its view";
+}
+
+TEST_F(SchemaChangeTest, ATimeSeriesCollectionIsDroppedByTheEventOfItsBuckets) {
+  const Uuid uuid = create(kSeries, R"({"timeseries": {"timeField": "t"}})", false);
+  know(kBuckets);
+  ASSERT_TRUE(source_.drop(kSeries));
+  EXPECT_EQ(plan(1).kind, Kind::none) << "the event of its view";
+  const SchemaChange of_buckets = plan(0);
+  EXPECT_EQ(of_buckets.kind, Kind::drop);
+  EXPECT_EQ(of_buckets.collection, uuid);
+}
+
+TEST_F(SchemaChangeTest, ATimeSeriesCollectionIsSelectedByItsOwnName) {
+  create({"db", "excluded"}, R"({"timeseries": {"timeField": "t"}})", false);
+  EXPECT_EQ(plan(1).kind, Kind::none);
+}
+
+// The server wants the length of buckets that belongs to the granularity, or none.
+TEST_F(SchemaChangeTest, ANewGranularityTakesTheLengthOfBucketsWithIt) {
+  Collection collection;
+  collection.spec.options =
+      json(R"({"timeseries": {"timeField": "t", "granularity": "seconds", "bucketMaxSpanSeconds": 3600}})");
+  apply_modification(json(R"({"timeseries": {"granularity": "hours"}})").view(), collection);
+  EXPECT_EQ(collection.spec.options.view().json(),
+            text_of(R"({"timeseries": {"timeField": "t", "granularity": "hours"}})"));
 }
 
 // ---- rename ------------------------------------------------------------------

@@ -36,15 +36,19 @@ Result<Uuid> create_twin(Target& target, const CollectionSpec& spec) {
   // Only an empty one may go (H13).
   auto present = target.list_collections(spec.ns.database);
   if (!present) return fail(std::move(present.error()));
-  const auto same_name = std::ranges::find(*present, spec.ns, &CollectionSpec::ns);
+  // Time-series collections share their names with all others.
+  const auto same_name = std::ranges::find_if(
+      *present, [&](const CollectionSpec& other) { return other.ns.for_users() == spec.ns.for_users(); });
   if (same_name == present->end()) {
     return fail(ErrorCode::network, spec.ns.text() + " appeared and disappeared on the target");
   }
+  const auto not_ours = [&] {
+    return fail(ErrorCode::wrong_state, spec.ns.for_users().text() + " exists on the target and is not this job's");
+  };
+  if (same_name->ns != spec.ns || same_name->is_view()) return not_ours();
   auto count = target.count_documents(spec.ns);
   if (!count) return fail(std::move(count.error()));
-  if (*count > 0 || same_name->is_view()) {
-    return fail(ErrorCode::wrong_state, spec.ns.text() + " exists on the target and is not this job's");
-  }
+  if (*count > 0) return not_ours();
   if (auto dropped = target.drop({spec.ns, same_name->uuid}); !dropped) return fail(std::move(dropped.error()));
   return target.create(spec.ns, options.view());
 }

@@ -183,9 +183,8 @@ std::vector<std::string> database_names(const MemoryDeployment& deployment) {
 std::vector<CollectionSpec> collection_specs(const MemoryDeployment& deployment, const std::string& database) {
   std::vector<CollectionSpec> out;
   for (const auto& [ns, collection] : deployment.collections()) {
-    if (ns.database == database && !ns.collection.starts_with("system.") && !collection->is_temporary()) {
-      out.push_back(collection->spec());
-    }
+    if (ns.database != database || name_for_users(ns.collection).starts_with("system.")) continue;
+    if (!collection->is_temporary() && !collection->is_view_of_buckets()) out.push_back(collection->spec());
   }
   return out;
 }

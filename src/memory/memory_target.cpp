@@ -68,7 +68,7 @@ Result<std::size_t> MemoryTarget::natural_order(const Namespace& ns) {
 
 Result<Uuid> MemoryTarget::create(const Namespace& ns, bson::View options) {
   return faults_.call([&]() -> Result<Uuid> {
-    auto uuid = deployment_.create(ns, options);
+    auto uuid = deployment_.create(ns.for_users(), options);
     (void)note_strict_parts({});
     return uuid;
   });

@@ -38,11 +38,20 @@ inline constexpr std::int32_t kNeverExpires = 2147483647;
 
 enum class CollectionKind { collection, view, time_series };
 
+// Of what is no view: buckets are those of a time-series collection.
+[[nodiscard]] inline CollectionKind kind_of(const Namespace& ns) {
+  return ns.is_buckets() ? CollectionKind::time_series : CollectionKind::collection;
+}
+
+// What a user gives to create a time-series collection, from the options of its
+// buckets: without those that the server adds by itself, and refuses.
+[[nodiscard]] bson::Document time_series_options(bson::View of_buckets);
+
 struct CollectionSpec {
-  Namespace ns;
+  Namespace ns;  // of a time-series collection: of its buckets, whose are UUID and indexes, too
   CollectionKind kind = CollectionKind::collection;
   Uuid uuid;                                       // nil for views
-  bson::Document options;                          // as listCollections gives them; viewOn and pipeline for views
+  bson::Document options;                          // as create takes them; viewOn and pipeline for views
   std::vector<IndexSpec> indexes;                  // ready ones, without _id_; empty for views
   std::vector<IndexSpec> unfinished_indexes = {};  // that are being built
 

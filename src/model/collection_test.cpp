@@ -100,6 +100,14 @@ TEST(CollectionSpec, IsAViewOnlyByItsKind) {
   EXPECT_FALSE(spec.is_view());
 }
 
+TEST(TimeSeriesOptions, AreWhatAUserGives) {
+  const CollectionSpec of_buckets = collection(R"({"validator": {"a": 1}, "clusteredIndex": true,
+      "expireAfterSeconds": 60, "timeseries": {"timeField": "t", "some_day_new": 1}})");
+  const CollectionSpec given =
+      collection(R"({"expireAfterSeconds": 60, "timeseries": {"timeField": "t", "some_day_new": 1}})");
+  EXPECT_EQ(time_series_options(of_buckets.options.view()), given.options);
+}
+
 TEST(CollectionSpec, IsEqualWhenEveryPartIs) {
   const CollectionSpec one = collection(R"({"capped": true})");
   CollectionSpec other = one;

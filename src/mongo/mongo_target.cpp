@@ -95,6 +95,20 @@ Status expect_identity(const mongo::CatalogReader& catalog, const Twin& twin) {
   return fail(Error{ErrorCode::server, server_code::collection_uuid_mismatch, {}, "the name means another collection"});
 }
 
+// What identifies the collection to a drop, which takes no UUID for time-series.
+Status identify(const mongo::CatalogReader& catalog, const Twin& twin, bson::Builder& command) {
+  if (twin.ns.is_buckets()) return expect_identity(catalog, twin);
+  append_identity(command, twin.uuid);
+  return {};
+}
+
+// The name by which a collMod reaches what it changes. How long buckets may be is
+// also in their view, which only a command to the view changes; of anything else
+// the view would not check the UUID.
+Namespace name_to_modify(const Twin& twin, bson::View change) {
+  return change["timeseries"] ? twin.ns.for_users() : twin.ns;
+}
+
 // Runs of operations of which all, or none, can be part of an applyOps command.
 std::size_t run_length(std::span<const TargetOperation> operations) {
   const bool first = mongo::expressible_in_apply_ops(operations.front());
@@ -175,7 +189,7 @@ Result<std::size_t> MongoTarget::natural_order(const Namespace& ns) { return par
 
 Result<Uuid> MongoTarget::create(const Namespace& ns, bson::View options) {
   bson::Builder command;
-  command.append("create", ns.collection).append_all(options);
+  command.append("create", name_for_users(ns.collection)).append_all(options);
   if (auto created = run_ddl(*parts_->pool, ns.database, command); !created) {
     return fail(created.error().within("creating " + ns.text()));
   }
@@ -185,8 +199,8 @@ Result<Uuid> MongoTarget::create(const Namespace& ns, bson::View options) {
 Status MongoTarget::drop(const Twin& twin) {
   bson::Builder command;
   command.append("drop", twin.ns.collection);
-  append_identity(command, twin.uuid);
-  const Status dropped = run_ddl(*parts_->pool, twin.ns.database, command);
+  Status dropped = identify(parts_->catalog, twin, command);
+  if (dropped) dropped = run_ddl(*parts_->pool, twin.ns.database, command);
   if (dropped || dropped.error().code == ErrorCode::not_found) return {};
   if (names_nothing(parts_->catalog, twin, dropped.error())) return {};
   return fail(dropped.error().within("dropping " + twin.ns.text()));
@@ -216,9 +230,12 @@ Status MongoTarget::rename(const Twin& from, const Namespace& to) {
 
 Status MongoTarget::modify(const Twin& twin, bson::View change) {
   bson::Builder command;
-  command.append("collMod", twin.ns.collection).append_all(change);
+  const Namespace name = name_to_modify(twin, change);
+  command.append("collMod", name.collection).append_all(change);
   append_identity(command, twin.uuid);
-  const Status modified = run_ddl(*parts_->pool, twin.ns.database, command);
+  Status modified;
+  if (name != twin.ns) modified = expect_identity(parts_->catalog, twin);
+  if (modified) modified = run_ddl(*parts_->pool, twin.ns.database, command);
   if (modified) return {};
   // Making an index unique reads all of it, and may take longer than a command
   // may. It is not begun once more beside itself; the answer of the second time

@@ -46,10 +46,12 @@ Circumstances draw(Random& random) {
   out.workload.ids = random.between(3, 60);
   PipelineSettings& pipeline = out.pipeline;
   pipeline.mode = random.chance(0.25) ? ApplyMode::portable : ApplyMode::exact;
+  pipeline.preparers = static_cast<std::size_t>(random.between(1, 3));
   pipeline.copiers = static_cast<std::size_t>(random.between(1, 4));
   pipeline.appliers = static_cast<std::size_t>(random.between(1, 4));
   pipeline.index_builders = static_cast<std::size_t>(random.between(1, 2));
   pipeline.range_bytes = random.between(100, 2000);
+  pipeline.indexes_first_weight = random.chance(0.5) ? random.between(0, 20'000) : 0;
   pipeline.apply_batch_operations = static_cast<std::size_t>(random.between(1, 40));
   // From "every reply fills it" to "it is never full".
   pipeline.memory_bytes = static_cast<std::size_t>(random.chance(0.5) ? random.between(4'000, 60'000) : 10'000'000);
@@ -63,6 +65,7 @@ Circumstances draw(Random& random) {
   out.crash_chance = random.chance(0.6) ? 0.003 : 0;
   out.pause_chance = random.chance(0.3) ? 0.005 : 0;
   out.busy_steps = random.between(200, 1500);
+  out.workload.mix.series = random.chance(0.3) ? 0.4 : 0;
   return out;
 }
 
