@@ -68,7 +68,8 @@ bool CopyScheduler::hand_out_preparation() {
     if (job.create_twin) {
       collection.twin_state = TwinState::preparing;
       for (const IndexTask& task : collection.indexes) {
-        if (task.state == IndexState::waiting) job.indexes.push_back(task.spec.plain());
+        // What an index refuses for a moment would lose its place in a capped collection.
+        if (task.state == IndexState::waiting && !collection.spec.is_capped()) job.indexes.push_back(task.spec.plain());
       }
     }
     preparing_.insert(collection.uuid());
@@ -173,10 +174,7 @@ bool CopyScheduler::ended(const Prepared& message) {
       to_prepare_.push_back(collection->uuid());
       return false;
     }
-    collection->ref = std::make_shared<const CollectionRef>(CollectionRef{collection->uuid(),
-                                                                          collection->spec.ns.database,
-                                                                          {collection->spec.ns, message.twin},
-                                                                          collection->spec.is_strictly_ordered()});
+    collection->ref = make_ref(collection->spec, {collection->spec.ns, message.twin});
   } else if (message.stopped) {
     to_prepare_.push_back(collection->uuid());
     return false;

@@ -8,16 +8,6 @@
 
 namespace plm {
 
-bool same_fields(bson::View left, bson::View right) {
-  const auto contained = [](bson::View inner, bson::View outer) {
-    return std::ranges::all_of(inner, [&](const bson::Element& field) {
-      const bson::Value other = outer[field.key];
-      return other.exists() && bson::compare(field.value, other) == 0;
-    });
-  };
-  return contained(left, right) && contained(right, left);
-}
-
 void adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& report) {
   std::vector<Uuid> listed;
   for (const CollectionSpec& spec : listing.collections) {
@@ -153,10 +143,10 @@ Status Finalizer::work_on(Task& task) {
   FinalReport found;
   Status status;
   if (task.collection == nullptr) {
-    status = compare_options(task.database, found);
+    status = compare_options(target_, task.database, databases_.at(task.database), found);
   } else {
     status = make_real(*task.collection, found);
-    if (status) status = compare(*task.collection, found);
+    if (status) status = compare_collection(source_, target_, *task.collection, found);
     // Somebody else removed it from the target: compare_options reports that.
     if (!status && status.error().server_code == server_code::namespace_not_found) status = {};
   }
@@ -269,12 +259,19 @@ Status Finalizer::make_options_real(const Collection& collection) {
   if (collection.spec.kind == CollectionKind::time_series) {
     if (auto made = make_time_series_real(collection); !made) return made;
   }
-  const bson::Value expire = collection.spec.options["expireAfterSeconds"];
-  if (!expire) return {};
+  const bson::View options = collection.spec.options.view();
   bson::Builder change;
-  change.append("expireAfterSeconds", expire);
+  const auto append = [&](std::string_view field, std::string_view option) {
+    if (const bson::Value value = options[option]) change.append(field, value);
+  };
+  append("expireAfterSeconds", "expireAfterSeconds");
+  if (collection.spec.is_capped()) {
+    append("cappedSize", "size");
+    append("cappedMax", "max");
+  }
+  if (change.view().empty()) return {};
   auto modified = target_.modify(collection.ref->twin, change.view());
-  if (!modified) return fail(modified.error().within("expireAfterSeconds of " + collection.spec.ns.text()));
+  if (!modified) return fail(modified.error().within("the options of " + collection.spec.ns.text()));
   return {};
 }
 
@@ -304,54 +301,6 @@ Status Finalizer::make_time_series_real(const Collection& collection) {
   if (!any) return {};
   auto modified = target_.modify(twin, change.view());
   if (!modified && retryable(modified.error())) return fail(std::move(modified.error()));
-  return {};
-}
-
-// ---- Comparing ------------------------------------------------------------------------------
-
-Status Finalizer::compare(const Collection& collection, FinalReport& report) {
-  if (!collection.ref) return {};
-  const Namespace& ns = collection.spec.ns;
-  auto present = target_.list_indexes(collection.ref->twin);
-  if (!present) return fail(std::move(present.error()));
-  for (const IndexTask& task : collection.indexes) {
-    if (task.state == IndexState::failed) continue;
-    const auto same_name = std::ranges::find(*present, task.spec.name(), &IndexSpec::name);
-    if (same_name == present->end()) {
-      report.differences.push_back(ns.text() + " lacks index " + task.spec.name());
-    } else if (!same_fields(same_name->spec.view(), task.spec.spec.view())) {
-      report.differences.push_back(ns.text() + " has index " + task.spec.name() + " as " +
-                                   same_name->spec.view().json(300) + ", the source as " +
-                                   task.spec.spec.view().json(300));
-    }
-  }
-  auto on_target = target_.count_documents(ns);
-  if (!on_target) return fail(std::move(on_target.error()));
-  auto on_source = source_.count_documents(ns);
-  if (!on_source && retryable(on_source.error())) return fail(std::move(on_source.error()));
-  if (!on_source && on_source.error().code != ErrorCode::not_found) {
-    report.differences.push_back(ns.text() + " could not be counted on the source: " + on_source.error().message);
-  }
-  if (on_source && *on_source != *on_target) {
-    report.differences.push_back(ns.text() + " has " + std::to_string(*on_target) + " documents, on the source " +
-                                 std::to_string(*on_source) +
-                                 " (they differ rightly if it was written after finalize began)");
-  }
-  return {};
-}
-
-Status Finalizer::compare_options(const std::string& database, FinalReport& report) {
-  auto listed = target_.list_collections(database);
-  if (!listed) return fail(std::move(listed.error()));
-  for (const CollectionSpec* wanted : databases_.at(database)) {
-    const auto same_name = std::ranges::find(*listed, wanted->ns, &CollectionSpec::ns);
-    if (same_name == listed->end()) {
-      report.differences.push_back(wanted->ns.text() + " is not on the target");
-    } else if (!same_fields(same_name->options.view(), wanted->options.view())) {
-      report.differences.push_back(wanted->ns.text() + " has options " + same_name->options.view().json(300) +
-                                   ", on the source " + wanted->options.view().json(300));
-    }
-  }
   return {};
 }
 

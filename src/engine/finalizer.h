@@ -12,6 +12,8 @@
 
 #include "base/backoff.h"
 #include "engine/catalog.h"
+#include "engine/final_comparison.h"
+#include "engine/final_report.h"
 #include "engine/listing.h"
 #include "engine/progress.h"
 #include "engine/role.h"
@@ -19,24 +21,6 @@
 #include "seams/target.h"
 
 namespace plm {
-
-// An index of the source that the target does not have in the end.
-struct FailedIndex {
-  enum class Kind {
-    failed,
-    incomplete,  // the source itself was still building it
-  };
-  Kind kind = Kind::failed;
-  Namespace ns;
-  std::string name;
-  bson::Document keys;
-  std::string reason;
-};
-
-struct FinalReport {
-  std::vector<FailedIndex> failed_indexes;
-  std::vector<std::string> differences;  // of both sides, after everything; a line each
-};
 
 // The source's real options and indexes at F take the place of what the stream
 // said; indexes that a difference shows are made by the Finalizer. The listing
@@ -73,8 +57,6 @@ class Finalizer final : public Role {
   Status convert(const Twin& twin, const IndexSpec& wanted);
   Status make_options_real(const Collection& collection);
   Status make_time_series_real(const Collection& collection);
-  Status compare(const Collection& collection, FinalReport& report);
-  Status compare_options(const std::string& database, FinalReport& report);
 
   Source& source_;
   Target& target_;
@@ -93,9 +75,5 @@ class Finalizer final : public Role {
   std::size_t tasks_left_ = 0;
   Backoff backoff_;
 };
-
-// Whether two specifications or options mean the same: the same fields with
-// equal values (numbers across types), in any order.
-[[nodiscard]] bool same_fields(bson::View left, bson::View right);
 
 }  // namespace plm

@@ -41,7 +41,8 @@ Circumstances draw(Random& random) {
   out.workload.mix.transactions = random.chance(0.5) ? 0.1 : 0;
   out.workload.mix.structure = random.chance(0.7) ? 0.08 : 0;
   out.workload.mix.databases = random.chance(0.3) ? 0.1 : 0;
-  out.workload.mix.capped = random.chance(0.2) ? 0.0 : 0;
+  out.workload.mix.compound = random.chance(0.3) ? 0.5 : 0;
+  out.workload.mix.capped = random.chance(0.4) ? 0.3 : 0;
   out.workload.ids = random.between(3, 60);
   PipelineSettings& pipeline = out.pipeline;
   pipeline.mode = random.chance(0.25) ? ApplyMode::portable : ApplyMode::exact;
