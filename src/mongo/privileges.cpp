@@ -10,7 +10,7 @@ namespace {
 
 using Where = Need::Where;
 
-constexpr std::array<Need, 10> kSourceNeeds = {{
+constexpr std::array<Need, 11> kSourceNeeds = {{
     {"appendOplogNote", Where::cluster, "backup"},
     {"inprog", Where::cluster, "clusterMonitor"},
     {"listDatabases", Where::cluster, "readAnyDatabase"},
