@@ -53,9 +53,10 @@ def _canonical(spec: Spec) -> bytes:
     return bson.encode(dict(sorted(spec.items())))
 
 
-def documents(client: MongoClient, database: str, collection: str) -> Iterator[bytes]:
-    """Every document as it is stored, in order of _id."""
-    cursor = client[database].get_collection(collection, codec_options=RAW).find(sort=[("_id", 1)], batch_size=10000)
+def documents(client: MongoClient, database: str, collection: str, *, natural: bool = False) -> Iterator[bytes]:
+    """Every document as it is stored, in order of _id or in natural order."""
+    order = "$natural" if natural else "_id"
+    cursor = client[database].get_collection(collection, codec_options=RAW).find(sort=[(order, 1)], batch_size=10000)
     return (document.raw for document in cursor)
 
 
@@ -87,7 +88,8 @@ def _database_differences(
             continue
         found += _index_differences(source, target, database, name, expected_index)
         if left[name]["type"] == "collection":  # the documents of time-series are those of their buckets
-            found += _document_differences(source, target, database, name)
+            in_order = bool(left[name]["options"].get("capped"))
+            found += _document_differences(source, target, database, name, natural=in_order)
     return found
 
 
@@ -104,9 +106,11 @@ def _index_differences(
     return found
 
 
-def _document_differences(source: MongoClient, target: MongoClient, database: str, name: str) -> list[str]:
+def _document_differences(
+    source: MongoClient, target: MongoClient, database: str, name: str, *, natural: bool
+) -> list[str]:
     """The first difference tells enough; the counts tell how much is missing."""
-    pairs = zip_longest(documents(source, database, name), documents(target, database, name))
+    pairs = zip_longest(*(documents(side, database, name, natural=natural) for side in (source, target)))
     for position, (left, right) in enumerate(pairs):
         if left != right:
             counts = [client[database][name].count_documents({}) for client in (source, target)]

@@ -64,6 +64,7 @@ inline constexpr int index_options_conflict = 85;
 inline constexpr int index_key_specs_conflict = 86;
 inline constexpr int cannot_create_index = 67;
 inline constexpr int invalid_options = 72;
+inline constexpr int capped_position_lost = 136;
 inline constexpr int query_plan_killed = 175;
 inline constexpr int change_stream_history_lost = 286;
 inline constexpr int index_build_aborted = 276;

@@ -24,7 +24,7 @@ Router::Router(Parts parts, Settings settings, SavedJob job, std::vector<Applier
       catalog_(std::move(job.catalog)),
       sender_(std::move(appliers), Checkpoint{0, job.position.position, job.position.complete},
               settings_.in_flight_bytes),
-      copying_({catalog_, parts_.copier_jobs, sender_, parts_.progress}, settings_.copying),
+      copying_({catalog_, parts_.preparations, parts_.copies, sender_, parts_.progress}, settings_.copying),
       indexing_(catalog_, parts_.index_jobs, settings_.index_workers),
       saves_({catalog_, sender_, copying_, parts_.clock, parts_.progress}, std::move(job.position)),
       changer_(
@@ -85,6 +85,7 @@ Result<bool> Router::receive() {
 
 Status Router::on(const Prepared& message) {
   if (copying_.ended(message)) saves_.soon();
+  indexing_.made(*catalog_.find(message.collection), message.indexes);
   return {};
 }
 

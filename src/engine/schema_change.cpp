@@ -69,8 +69,11 @@ SchemaChange create(const ChangeEvent& event, const Catalog& catalog, const Filt
   // Known: created by us before a crash, which the stream tells again.
   if (catalog.collections().contains(event.uuid)) return out;
   out.collection = event.uuid;
-  // convertToCapped and cloneCollectionAsCapped fill a capped collection without events.
-  out.kind = out.options["capped"].as_bool() ? SchemaChange::Kind::copy : SchemaChange::Kind::create;
+  // convertToCapped and cloneCollectionAsCapped fill a capped collection without
+  // events (C1). The former's is known by its rename, when it is full.
+  const bool capped = out.options["capped"].as_bool();
+  if (capped && event.description["temp"].as_bool()) return out;
+  out.kind = capped ? SchemaChange::Kind::copy : SchemaChange::Kind::create;
   return out;
 }
 

@@ -81,19 +81,14 @@ TEST_F(SchemaChangeTest, ACappedCollectionIsCopied) {
   EXPECT_TRUE(change.is_structural());
 }
 
-TEST_F(SchemaChangeTest, ConvertToCappedCopiesTheNewAndReplacesTheOld) {
+TEST_F(SchemaChangeTest, ConvertToCappedCopiesTheNewOnceItIsFullAndReplacesTheOld) {
   const Uuid old = create(kNs);
   ASSERT_TRUE(source_.convert_to_capped(kNs, 4096));
-  const SchemaChange created = plan(1);
-  EXPECT_EQ(created.kind, Kind::copy);
-  EXPECT_FALSE(created.options["temp"].exists());
-  Collection copying;
-  copying.spec.uuid = created.collection;
-  copying.spec.ns = created.ns;
-  catalog_.add(std::move(copying));
+  EXPECT_EQ(plan(1).kind, Kind::none) << "it is still being filled, without events";
   const SchemaChange renamed = plan();
-  EXPECT_EQ(renamed.kind, Kind::rename);
-  EXPECT_EQ(renamed.collection, created.collection);
+  EXPECT_EQ(renamed.kind, Kind::copy);
+  EXPECT_TRUE(renamed.needs_listing);
+  EXPECT_EQ(renamed.collection, source_.find(kNs)->uuid);
   EXPECT_EQ(renamed.ns, kNs);
   EXPECT_EQ(renamed.replaced, old);
 }

@@ -84,8 +84,8 @@ Result<bool> SchemaChanger::drained() {
       parts_.copying.stop(collection->uuid());
       if (parts_.copying.busy(collection->uuid())) free = false;
     }
-    // Its twin is being created from the options of before.
-    if (collection->twin_state == TwinState::preparing) free = false;
+    // Its twin, and perhaps its indexes, are being created as they were before.
+    if (parts_.copying.preparing(collection->uuid())) free = false;
     if (collection->building && refused_by_builds()) {
       free = false;
       parts_.indexing.stop(collection->uuid());

@@ -4,12 +4,25 @@
 
 namespace plm {
 
+namespace {
+
+// The most that a server takes, for a capped collection that must not remove
+// documents by itself: the source's deletions come as events (H4).
+constexpr std::int64_t kCappedBytesWhileSynchronising = std::int64_t{1} << 50;
+
+}  // namespace
+
 bson::Document creation_options(const CollectionSpec& spec) {
   bson::Builder out;
   for (const bson::Element& option : spec.options.view()) {
     if (option.key == "uuid" || option.key == "temp") continue;
     // Refused at 2147483647 here, unlike for indexes (H5); becomes real at finalize.
     if (option.key == "expireAfterSeconds") continue;
+    if (spec.is_capped() && option.key == "max") continue;
+    if (spec.is_capped() && option.key == "size") {
+      out.append(option.key, kCappedBytesWhileSynchronising);
+      continue;
+    }
     out.append(option.key, option.value);
   }
   return out.take();

@@ -23,6 +23,14 @@ TEST_F(TargetSchemaTest, CreatesWithoutWhatRemovesDocuments) {
   EXPECT_EQ(creation_options(spec).view().json(), text_of(R"({"validator": {"a": 1}})"));
 }
 
+// Its deletions come as events; what it pushed out by itself could be missing later.
+TEST_F(TargetSchemaTest, CreatesACappedCollectionThatPushesNothingOut) {
+  CollectionSpec spec;
+  spec.options = json(R"({"capped": true, "size": 4096, "max": 5})");
+  EXPECT_EQ(creation_options(spec).view().json(),
+            text_of(R"({"capped": true, "size": {"$numberLong": "1125899906842624"}})"));
+}
+
 TEST_F(TargetSchemaTest, ReplacesEmptyBucketsThatAnAttemptOfUnknownOutcomeLeft) {
   CollectionSpec spec{{"db", "system.buckets.t"}, CollectionKind::time_series, {}, {}, {}};
   spec.options = json(R"({"timeseries": {"timeField": "t"}})");

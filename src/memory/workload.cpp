@@ -195,13 +195,22 @@ void Workload::change_view() {
 
 void Workload::change_capped() {
   const Namespace ns = any_collection_name();
-  if (deployment_.find(ns) != nullptr) {
-    (void)deployment_.convert_to_capped(ns, std::int64_t{256} * random_.between(1, 4));
-    return;
+  const MemoryCollection* collection = deployment_.find(ns);
+  if (collection == nullptr) {
+    bson::Builder options;
+    options.append("capped", true).append("size", std::int32_t{4096}).append("max", random_.between(3, 8));
+    (void)deployment_.create(ns, options.view());
+  } else if (collection->spec().is_capped() && random_.chance(0.8)) {
+    bson::Builder change;
+    if (random_.chance(0.5)) {
+      change.append("cappedSize", std::int64_t{256} * random_.between(1, 8));
+    } else {
+      change.append("cappedMax", random_.between(2, 20));
+    }
+    (void)deployment_.modify(ns, change.view());
+  } else {
+    (void)deployment_.convert_to_capped(ns, std::int64_t{256} * random_.between(1, 8));
   }
-  bson::Builder options;
-  options.append("capped", true).append("size", std::int32_t{4096}).append("max", random_.between(3, 8));
-  (void)deployment_.create(ns, options.view());
 }
 
 void Workload::change_series() {

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "bson/order.h"
 #include "mongo/cursor.h"
 
 namespace plm::mongo {
@@ -350,6 +351,26 @@ Result<std::int64_t> CatalogReader::count_documents(const Namespace& ns) const {
   auto count = count_keys(*connection, ns);
   if (!count) return fail(count.error().within("counting " + ns.text()));
   return count;
+}
+
+Result<std::size_t> CatalogReader::natural_order(const Namespace& ns) const {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  bson::Builder command;
+  command.append("find", ns.collection);
+  {
+    auto projection = command.document("projection");
+    projection->append("_id", 1);
+  }
+  {
+    auto hint = command.document("hint");
+    hint->append("$natural", 1);
+  }
+  std::size_t out = 0;
+  auto read = read_all(*connection, ns.database, command.view(),
+                       [&](bson::View document) { out = bson::hash_behind(out, document["_id"]); });
+  if (!read) return fail(read.error().within("reading the natural order of " + ns.text()));
+  return out;
 }
 
 }  // namespace plm::mongo

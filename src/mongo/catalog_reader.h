@@ -44,6 +44,7 @@ class CatalogReader {
   // unclean shutdown leaves wrong. In steps of bounded time, so not of one
   // instant while the collection is written.
   Result<std::int64_t> count_documents(const Namespace& ns) const;
+  Result<std::size_t> natural_order(const Namespace& ns) const;
 
  private:
   std::shared_ptr<Pool> pool_;

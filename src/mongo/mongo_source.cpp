@@ -210,6 +210,8 @@ Result<std::vector<bson::OwnedValue>> MongoSource::sample_ids(const Namespace& n
 
 Result<std::int64_t> MongoSource::count_documents(const Namespace& ns) { return parts_->catalog.count_documents(ns); }
 
+Result<std::size_t> MongoSource::natural_order(const Namespace& ns) { return parts_->catalog.natural_order(ns); }
+
 Result<std::unique_ptr<RangeReader>> MongoSource::read_range(const SourceRead& read, const KeyBounds& bounds,
                                                              const RangeOptions& options) {
   return mongo::CursorRangeReader::open(*parts_->pool, read, bounds, options);

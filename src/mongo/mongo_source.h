@@ -31,6 +31,7 @@ class MongoSource final : public Source {
   Result<CollectionStats> stats(const Namespace& ns) override;
   Result<std::vector<bson::OwnedValue>> sample_ids(const Namespace& ns, int count) override;
   Result<std::int64_t> count_documents(const Namespace& ns) override;
+  Result<std::size_t> natural_order(const Namespace& ns) override;
 
   Result<std::unique_ptr<RangeReader>> read_range(const SourceRead& read, const KeyBounds& bounds,
                                                   const RangeOptions& options) override;

@@ -189,6 +189,8 @@ Result<std::vector<CollectionSpec>> MongoTarget::list_collections(const std::str
 
 Result<std::int64_t> MongoTarget::count_documents(const Namespace& ns) { return parts_->catalog.count_documents(ns); }
 
+Result<std::size_t> MongoTarget::natural_order(const Namespace& ns) { return parts_->catalog.natural_order(ns); }
+
 Result<Uuid> MongoTarget::create(const Namespace& ns, bson::View options) {
   bson::Builder command;
   command.append("create", name_for_users(ns.collection)).append_all(options);

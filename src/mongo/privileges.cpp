@@ -12,6 +12,7 @@ using Where = Need::Where;
 
 constexpr std::array<Need, 10> kSourceNeeds = {{
     {"appendOplogNote", Where::cluster, "backup"},
+    {"inprog", Where::cluster, "clusterMonitor"},
     {"listDatabases", Where::cluster, "readAnyDatabase"},
     {"useUUID", Where::cluster, "backup"},
     {"find", Where::local_database, "clusterMonitor"},

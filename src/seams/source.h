@@ -103,6 +103,8 @@ class Source {
   // they are bounds for ranges and need not exist.
   virtual Result<std::vector<bson::OwnedValue>> sample_ids(const Namespace& ns, int count) = 0;
   virtual Result<std::int64_t> count_documents(const Namespace& ns) = 0;
+  // A hash over the _ids in natural order: what two capped collections are compared by.
+  virtual Result<std::size_t> natural_order(const Namespace& ns) = 0;
 
   struct RangeOptions {
     bool natural_order = false;        // capped collections

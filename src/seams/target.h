@@ -76,6 +76,8 @@ class Target {
   virtual Result<std::vector<std::string>> list_databases() = 0;
   virtual Result<std::vector<CollectionSpec>> list_collections(const std::string& database) = 0;
   virtual Result<std::int64_t> count_documents(const Namespace& ns) = 0;
+  // A hash over the _ids in natural order: what two capped collections are compared by.
+  virtual Result<std::size_t> natural_order(const Namespace& ns) = 0;
 
   // Creates a collection or a view (nil UUID). The name of buckets means their
   // time-series collection, whose view is created, modified and dropped with them.
