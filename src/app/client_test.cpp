@@ -217,7 +217,7 @@ TEST_F(ClientTest, ShowsTheStatusForPeopleAndAsJson) {
   report.info = "Paused";
   job_.set_report(report);
   EXPECT_EQ(run({"status"}), exit_code::done);
-  EXPECT_THAT(out_.str(), testing::StartsWith("state        paused: Paused\n"));
+  EXPECT_THAT(out_.str(), testing::StartsWith("state        paused\n"));
   EXPECT_EQ(run({"status", "--json"}), exit_code::done);
   EXPECT_EQ(nlohmann::json::parse(out_.str())["state"], "paused");
 }
