@@ -10,7 +10,7 @@
 //
 // Of a capped collection the order of insertions counts, too. Whatever begins a
 // document anew first removes it; what cannot be inserted is settled before the
-// next insertion goes on (H4).
+// next insertion goes on.
 #pragma once
 
 #include <vector>

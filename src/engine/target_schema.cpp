@@ -7,7 +7,7 @@ namespace plm {
 namespace {
 
 // The most that a server takes, for a capped collection that must not remove
-// documents by itself: the source's deletions come as events (H4).
+// documents by itself: the source's deletions come as events.
 constexpr std::int64_t kCappedBytesWhileSynchronising = std::int64_t{1} << 50;
 
 }  // namespace
