@@ -6,6 +6,7 @@
   bench.py lag         latency from source to target under 2,000 inserts/s
   bench.py databases   start to cloned of 1,000 databases with 10 collections each
   bench.py indexes     start to cloned of 200 collections with 50 secondary indexes each
+  bench.py kill        what plm does again after a kill -9 in the middle of the copy, and of 200,000 changes (plm only)
   bench.py all         all of them
 
 Two mongods are started (ports --port and --port + 1, data under --dir) and stopped again. The tools run in turn
@@ -128,12 +129,15 @@ class Tool:
         self.args, self.name, self.binary = args, name, binary
         self.process, self.status_ms, self.http = None, [], requests.Session()
 
-    @contextlib.contextmanager
-    def running(self, source, target):
+    def launch(self, source, target, *options):
         with open(pathlib.Path(self.args.dir) / f"{self.name}.log", "ab") as log:
             self.process = subprocess.Popen(
-                [self.binary, "--source", source.uri, "--target", target.uri, "--reset-state", "--log-level=info",
-                 f"--port={self.args.api_port}"], stdout=log, stderr=log)
+                [self.binary, "--source", source.uri, "--target", target.uri, "--log-level=info",
+                 f"--port={self.args.api_port}", *options], stdout=log, stderr=log)
+
+    @contextlib.contextmanager
+    def running(self, source, target):
+        self.launch(source, target, "--reset-state")
         self.status_ms = []
         try:
             self.wait_up()
@@ -153,11 +157,19 @@ class Tool:
             raise RuntimeError(f"{self.name}: {path}: {reply.get('error')}")
         return reply
 
-    def wait_up(self):
+    def kill_and_restart(self, source, target):
+        """The first status of a process that takes the place of the killed one."""
+        self.process.kill()
+        self.process.wait()
+        self.launch(source, target)
+        return self.wait_up("running")
+
+    def wait_up(self, state="idle"):
         for _ in range(300):
             with contextlib.suppress(requests.ConnectionError):
-                if self.call("GET", "/status")["state"] == "idle":
-                    return
+                status = self.call("GET", "/status")
+                if status["state"] == state:
+                    return status
             if self.process.poll() is not None:
                 break
             time.sleep(0.1)
@@ -406,6 +418,37 @@ def run_many(args, tool, source, target):
     return measure(tool, source, target, tool.clone)
 
 
+def run_kill(args, tool, source, target):
+    """`redone_s`: how long plm had worked on what it does again."""
+    def kill_at(counter, goal, begin):
+        tool.wait(lambda s: counter(s) >= goal)
+        before, seconds = counter(tool.status()), time.monotonic() - begin
+        after = counter(tool.kill_and_restart(source, target))
+        return max(0.0, before - after) / before * seconds
+
+    def cloned(status):
+        return status["initialSync"]["clonedSizeBytes"]
+
+    out = {"wall_s": 0.0}
+    client = source.client()
+    gigabytes = sum(client[db].command("dbStats")["dataSize"] for db in user_databases(client)) / 1e9
+    begin = time.monotonic()
+    tool.call("POST", "/start")
+    out["clone_redone_s"] = kill_at(cloned, gigabytes * 1e9 * random.uniform(0.2, 0.8), begin)
+    tool.wait(lambda s: s["initialSync"].get("completed"))
+    load_changes(source)
+    time.sleep(1)
+    tool.pause()
+    applied = tool.status()["eventsApplied"]
+    end = make_changes(source, args.events)
+    begin = time.monotonic()
+    tool.call("POST", "/resume")
+    out["apply_redone_s"] = kill_at(lambda s: s["eventsApplied"] - applied, args.events * random.uniform(0.2, 0.8), begin)
+    tool.wait(lambda s: replicated(s) >= end)
+    out["wall_s"] = time.monotonic() - begin
+    return out
+
+
 # what: (load the source once, run a tool, columns of the table beside the common ones)
 BENCHMARKS = {
     "clone": (load_clone, run_clone, ["mb_per_s", "tool_cpu_s_per_gb"]),
@@ -413,12 +456,15 @@ BENCHMARKS = {
     "lag": (None, run_lag, ["lag_p50_ms", "lag_p99_ms"]),
     "databases": (load_databases, run_many, []),
     "indexes": (load_indexes, run_many, []),
+    "kill": (load_clone, run_kill, ["clone_redone_s", "apply_redone_s"]),
 }
-COMMON = ["wall_s", "tool_cpu_s", "servers_busy", "peak_mb", "status_max_ms"]
+COMMON = ["wall_s", "tool_cpu_s", "servers_busy", "peak_mb", "status_p50_ms", "status_max_ms"]
 
 
 def run(args, what, tools):
     load, run_tool, columns = BENCHMARKS[what]
+    if what == "kill":
+        tools = [tool for tool in tools if tool.name == "plm"]
     rounds = []
     source, target = Server(args, "source", args.port), Server(args, "target", args.port + 1)
     try:
@@ -455,7 +501,9 @@ def print_table(what, medians, columns):
     print(f"\n{what}, medians\n{'':24}" + "".join(f"{name:>12}" for name in medians)
           + (f"{'plm / floor':>14}" if {"plm", "floor"} <= medians.keys() else ""))
     for column in columns:
-        values = {name: m[column] for name, m in medians.items()}
+        values = {name: m[column] for name, m in medians.items() if column in m}
+        if not values:
+            continue
         line = f"{column:24}" + "".join(f"{v:12.2f}" for v in values.values())
         if {"plm", "floor"} <= values.keys() and values["floor"]:
             line += f"{values['plm'] / values['floor']:14.2f}"

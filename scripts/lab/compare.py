@@ -15,6 +15,7 @@ from .servers import ReplicaSet
 
 RAW = CodecOptions(document_class=RawBSONDocument)
 NEVER_EXPIRES = 2147483647
+SERVERS_OWN = ("system.views", "system.profile")
 Spec = dict[str, Any]
 
 
@@ -27,10 +28,11 @@ def plain_index(spec: Spec) -> Spec:
 
 
 def collections(client: MongoClient, database: str) -> dict[str, Spec]:
-    """Collections and views by name, with all their options, without what differs by nature (the UUID)."""
+    """Collections and views by name, with all their options, without what differs by nature (the UUID). Of system
+    collections those that are data of users: buckets of time-series, and system.js."""
     found = {}
     for spec in client[database].list_collections():
-        if not spec["name"].startswith("system."):
+        if spec["name"] not in SERVERS_OWN:
             spec["info"].pop("uuid", None)
             found[spec["name"]] = dict(spec)
     return found
@@ -49,9 +51,10 @@ def _canonical(spec: Spec) -> bytes:
     return bson.encode(dict(sorted(spec.items())))
 
 
-def documents(client: MongoClient, database: str, collection: str) -> Iterator[bytes]:
-    """Every document as it is stored, in order of _id."""
-    cursor = client[database].get_collection(collection, codec_options=RAW).find(sort=[("_id", 1)], batch_size=10000)
+def documents(client: MongoClient, database: str, collection: str, *, natural: bool = False) -> Iterator[bytes]:
+    """Every document as it is stored, in order of _id or in natural order."""
+    order = "$natural" if natural else "_id"
+    cursor = client[database].get_collection(collection, codec_options=RAW).find(sort=[(order, 1)], batch_size=10000)
     return (document.raw for document in cursor)
 
 
@@ -75,12 +78,16 @@ def _database_differences(
     left, right = collections(source, database), collections(target, database)
     found = [f"{database}.{name} is on one side only" for name in sorted(left.keys() ^ right.keys())]
     for name in sorted(left.keys() & right.keys()):
+        if expected_index:  # collections expire nothing before finalize
+            left[name]["options"].pop("expireAfterSeconds", None)
         if _canonical(left[name]) != _canonical(right[name]):
             found.append(f"{database}.{name} has other options: {left[name]} / {right[name]}")
         if left[name]["type"] == "view":
             continue
         found += _index_differences(source, target, database, name, expected_index)
-        found += _document_differences(source, target, database, name)
+        if left[name]["type"] == "collection":  # the documents of time-series are those of their buckets
+            in_order = bool(left[name]["options"].get("capped"))
+            found += _document_differences(source, target, database, name, natural=in_order)
     return found
 
 
@@ -97,9 +104,11 @@ def _index_differences(
     return found
 
 
-def _document_differences(source: MongoClient, target: MongoClient, database: str, name: str) -> list[str]:
+def _document_differences(
+    source: MongoClient, target: MongoClient, database: str, name: str, *, natural: bool
+) -> list[str]:
     """The first difference tells enough; the counts tell how much is missing."""
-    pairs = zip_longest(documents(source, database, name), documents(target, database, name))
+    pairs = zip_longest(*(documents(side, database, name, natural=natural) for side in (source, target)))
     for position, (left, right) in enumerate(pairs):
         if left != right:
             counts = [client[database][name].count_documents({}) for client in (source, target)]

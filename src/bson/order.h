@@ -5,6 +5,7 @@
 // mongod 6.0, which the property tests compare with.
 #pragma once
 
+#include <bit>
 #include <compare>
 #include <cstddef>
 
@@ -19,5 +20,10 @@ namespace plm::bson {
 
 // Equal values (compare() == equivalent) have equal hashes.
 [[nodiscard]] std::size_t hash(const Value& value);
+
+// The hash of a sequence that goes on with this value; the order counts.
+[[nodiscard]] inline std::size_t hash_behind(std::size_t before, const Value& value) {
+  return (std::rotl(before, 5) ^ hash(value)) * 0x9e3779b97f4a7c15U;
+}
 
 }  // namespace plm::bson

@@ -54,21 +54,23 @@ Controller::Controller(Parts parts, Settings settings)
       settings_(std::move(settings)),
       not_loaded_(Error{ErrorCode::network, 0, {}, "the saved state has not been read yet"}),
       lease_(parts_.store, parts_.clock, settings_.self, [this] { wake_.raise(); }, settings_.drive),
-      source_monitor_("source", settings_.source_uri, parts_.clock,
-                      [this]() -> Result<std::string> {
-                        auto info = parts_.source.info();
-                        if (!info) return fail(std::move(info.error()));
-                        if (auto window = parts_.source.oplog_window()) source_time_.reach(window->newest);
-                        return info->version;
-                      },
-                      settings_.drive),
-      target_monitor_("target", settings_.target_uri, parts_.clock,
-                      [this]() -> Result<std::string> {
-                        auto info = parts_.target.info();
-                        if (!info) return fail(std::move(info.error()));
-                        return info->version;
-                      },
-                      settings_.drive),
+      source_monitor_(
+          "source", settings_.source_uri, parts_.clock,
+          [this]() -> Result<std::string> {
+            auto info = parts_.source.info();
+            if (!info) return fail(std::move(info.error()));
+            if (auto window = parts_.source.oplog_window()) source_time_.reach(window->newest);
+            return info->version;
+          },
+          settings_.drive),
+      target_monitor_(
+          "target", settings_.target_uri, parts_.clock,
+          [this]() -> Result<std::string> {
+            auto info = parts_.target.info();
+            if (!info) return fail(std::move(info.error()));
+            return info->version;
+          },
+          settings_.drive),
       ended_future_(ended_.get_future()) {
   if (settings_.drive == Drive::threads) {
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -534,7 +536,8 @@ void Controller::watch_engine() {
   const SteadyTime now = parts_.clock.steady_now();
   const RouterView view = engine_->pipeline().router().view();
   for (const std::string& warning : view.warnings) note_warning(warning);
-  if (now >= next_try_ && record_.state == JobState::running && record_.options.pause_on_initial_sync && view.sync_completed) {
+  if (now >= next_try_ && record_.state == JobState::running && record_.options.pause_on_initial_sync &&
+      view.sync_completed) {
     if (auto paused = do_pause(); !paused) {
       log::warn("could not pause after the initial sync", {{"reason", paused.error().message}});
       next_try_ = parts_.clock.steady_now() + kRetryInterval;
@@ -573,17 +576,16 @@ void Controller::detect_stall(const RouterView& view, SteadyTime now) {
   StallDetector::Seen seen;
   const bool works = record_.state == JobState::running || (record_.state == JobState::finalizing && approach_);
   if (works) {
-    seen.copying.present = view.collections_copied < view.collections_total ||
-                           (view.indexes_unfinished > 0 && view.building.empty());
+    seen.copying.present =
+        view.collections_copied < view.collections_total || (view.indexes_unfinished > 0 && view.building.empty());
     // Behind F there is no work. Elsewhere: what the source wrote more than two seconds ago.
     const ClusterTime newest = std::max(source_time_.get(), progress.source_time.get());
     seen.stream.present = approach_ ? !(view.reached_limit && view.limit == approach_->end())
                                     : newest.seconds > view.replicated.seconds + 2;
   }
-  seen.copying.numbers = {static_cast<std::uint64_t>(view.collections_copied),
-                          static_cast<std::uint64_t>(progress.copied_bytes.load()),
-                          static_cast<std::uint64_t>(progress.copied_documents.load()),
-                          static_cast<std::uint64_t>(view.indexes_built)};
+  seen.copying.numbers = {
+      static_cast<std::uint64_t>(view.collections_copied), static_cast<std::uint64_t>(progress.copied_bytes.load()),
+      static_cast<std::uint64_t>(progress.copied_documents.load()), static_cast<std::uint64_t>(view.indexes_built)};
   seen.stream.numbers = {view.replicated.packed(), static_cast<std::uint64_t>(progress.events_applied.load()), 0, 0};
   const auto stall = stall_detector_.look(seen, now);
   if (!stall) {
@@ -608,7 +610,7 @@ Result<Step> Controller::advance_finalize() {
   const Cancelled cancelled = [this] { return thread_.get_stop_token().stop_requested(); };
   const Conversion::Parts parts{parts_.source, parts_.target, parts_.store, parts_.clock};
   if (record_.converting) {  // after a restart, or a failure in this phase
-    auto resumed = Conversion::resume(parts, record_, ++seed_, cancelled);
+    auto resumed = Conversion::resume(parts, record_, ++seed_, cancelled, settings_.drive);
     if (!resumed) return fail(std::move(resumed.error()));
     conversion_ = *std::move(resumed);
     return Step::worked;
@@ -626,13 +628,14 @@ Result<Step> Controller::advance_finalize() {
   if (!arrived) return fail(std::move(arrived.error()));
   if (!*arrived) return Step::waiting;
   if (approach_->fell_short()) {
-    note_warning("the source is still being written; some documents on the target are newer than the end of replication");
+    note_warning(
+        "the source is still being written; some documents on the target are newer than the end of replication");
   }
   const Listing listing = approach_->listing();
   const std::shared_ptr<Engine> engine = engine_;
   drop_engine();  // for good: nothing is replayed any more
   conversion_ = std::make_unique<Conversion>(parts, std::move(engine->pipeline().router().catalog()), listing, record_,
-                                             ++seed_, cancelled);
+                                             ++seed_, cancelled, settings_.drive);
   return Step::worked;
 }
 

@@ -52,7 +52,7 @@ Status check_target_is_free(Target& target, const Filter& filter, bool replace) 
   if (present->empty()) return {};
   std::string names;
   for (std::size_t i = 0; i < present->size() && i < kMostNamed; ++i) {
-    names += (i > 0 ? ", " : "") + (*present)[i].ns.text();
+    names += (i > 0 ? ", " : "") + (*present)[i].ns.for_users().text();
   }
   if (present->size() > kMostNamed) names += " and " + std::to_string(present->size() - kMostNamed) + " more";
   return fail(ErrorCode::wrong_state, "the target already holds " + names + "; empty it, or allow replaceTarget");

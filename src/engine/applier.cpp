@@ -22,11 +22,28 @@ bool concerns_more_than_the_document(const Error& error) {
          error.server_code == server_code::collection_uuid_mismatch;
 }
 
+TargetOperation on_target(const Operation& operation) {
+  TargetOperation out;
+  out.twin = &operation.collection->twin;
+  out.id = operation.id;
+  out.body = operation.body;
+  if (operation.kind == OperationKind::erase) out.kind = TargetOperation::Kind::erase;
+  if (operation.kind == OperationKind::update) out.kind = TargetOperation::Kind::diff;
+  return out;
+}
+
+TargetOperation removal(const Operation& operation) {
+  return {TargetOperation::Kind::erase, &operation.collection->twin, operation.id, {}};
+}
+
+// A collation decides what equals what: one document at a time.
+std::size_t most_rereads(const CollectionRef& collection) { return collection.collated ? 1 : kRereadDocuments; }
+
 // The document that is asked for; a collation's one is the only one.
 template <typename Wanted>
 const bson::Document* document_of(const Wanted& wanted, const std::vector<bson::Document>& documents) {
   const auto found = std::ranges::find_if(documents, [&](const bson::Document& document) {
-    return wanted.operation->collection->strictly_ordered || bson::compare(document["_id"], wanted.operation->id) == 0;
+    return wanted.operation->collection->collated || bson::compare(document["_id"], wanted.operation->id) == 0;
   });
   return found == documents.end() ? nullptr : &*found;
 }
@@ -68,18 +85,22 @@ Status Applier::apply(std::span<Operation> batch) {
   // Where operations of a key are not superseded, older ones are still to come:
   // there the source's present state goes last.
   for (const Operation* operation : work.rereads) {
-    (operation->collection->strictly_ordered ? again : first).push_back({operation, {}});
+    (operation->collection->strictly_ordered() ? again : first).push_back({operation, {}});
   }
   if (auto status = reread(std::move(first)); !status) return status;
   if (auto status = insert(std::move(work.inserts), again); !status) return status;
   if (auto status = apply_in_order(work.ordered, again); !status) return status;
+  if (auto status = remove(work.removed); !status) return status;
+  if (auto status = apply_capped(work.capped, again); !status) return status;
   return reread(std::move(again));
 }
 
 void Applier::reread_what_is_parked(std::span<Operation> batch) {
   if (parts_.parking.empty()) return;
   for (Operation& operation : batch) {
-    if (parts_.parking.holds(operation)) operation.kind = OperationKind::reread;
+    if (!parts_.parking.holds(operation)) continue;
+    if (operation.kind == OperationKind::insert) operation.newest = true;
+    operation.kind = OperationKind::reread;
   }
 }
 
@@ -136,13 +157,7 @@ Status Applier::apply_in_order(const std::vector<const Operation*>& ordered, std
   operations.reserve(ordered.size());
   origins.reserve(ordered.size());
   for (const Operation* operation : ordered) {
-    TargetOperation out;
-    out.twin = &operation->collection->twin;
-    out.id = operation->id;
-    out.body = operation->body;
-    if (operation->kind == OperationKind::erase) out.kind = TargetOperation::Kind::erase;
-    if (operation->kind == OperationKind::update) out.kind = TargetOperation::Kind::diff;
-    operations.push_back(out);
+    operations.push_back(on_target(*operation));
     origins.push_back(operation);
   }
   if (operations.empty()) return {};
@@ -154,6 +169,98 @@ Status Applier::apply_in_order(const std::vector<const Operation*>& ordered, std
       return fail(fatal_or(failure.error, operation));
     }
     again.push_back({&operation, std::move(failure.error)});
+  }
+  return {};
+}
+
+// ---- Capped collections ------------------------------------------------------------
+
+Status Applier::remove(std::span<const Operation* const> removed) {
+  std::vector<TargetOperation> operations;
+  operations.reserve(removed.size());
+  for (const Operation* operation : removed) operations.push_back(removal(*operation));
+  if (operations.empty()) return {};
+  auto failures = parts_.target.apply(operations);
+  if (!failures) return fail(std::move(failures.error()));
+  if (failures->empty()) return {};
+  const OperationFailure& failure = failures->front();
+  return fail(fatal_or(failure.error, *removed[failure.index]));
+}
+
+// The keys of all insertions are removed already.
+Status Applier::apply_capped(std::span<const Operation* const> operations, std::vector<Reread>& again) {
+  const auto is_reread = [](const Operation* operation) { return operation->kind == OperationKind::reread; };
+  while (!operations.empty()) {
+    const bool reread = is_reread(operations.front());
+    const auto end = std::ranges::find_if(operations, [&](const Operation* next) { return is_reread(next) != reread; });
+    std::size_t done = static_cast<std::size_t>(end - operations.begin());
+    if (reread) {
+      if (auto status = reread_in_order(operations.first(done)); !status) return status;
+    } else {
+      auto applied = apply_capped_run(operations.first(done), again);
+      if (!applied) return fail(std::move(applied.error()));
+      done = *applied;
+    }
+    operations = operations.subspan(done);
+  }
+  return {};
+}
+
+// How many of the operations are settled: all, or those up to an insertion that
+// the target refused. Then what was inserted behind it is removed again, to go
+// on behind what the source holds for the refused one.
+Result<std::size_t> Applier::apply_capped_run(std::span<const Operation* const> run, std::vector<Reread>& again) {
+  std::vector<TargetOperation> operations;
+  operations.reserve(run.size());
+  for (const Operation* operation : run) operations.push_back(on_target(*operation));
+  auto failures = parts_.target.apply(operations);
+  if (!failures) return fail(std::move(failures.error()));
+  std::ranges::sort(*failures, {}, &OperationFailure::index);
+  for (OperationFailure& failure : *failures) {
+    const Operation& operation = *run[failure.index];
+    const bool rejected = failure.kind == OperationFailure::Kind::rejected;
+    if (rejected && concerns_more_than_the_document(failure.error)) return fail(fatal_or(failure.error, operation));
+    if (!rejected || !operation.moves_to_end()) {
+      again.push_back({&operation, std::move(failure.error)});
+      continue;
+    }
+    const std::size_t settled = failure.index + 1;
+    std::vector<const Operation*> behind;
+    std::ranges::copy_if(run.subspan(settled), std::back_inserter(behind), &Operation::moves_to_end);
+    if (auto removed = remove(behind); !removed) return fail(std::move(removed.error()));
+    const Reread refused{&operation, std::move(failure.error)};
+    if (auto read = reread_from({&refused, 1}); !read) return fail(std::move(read.error()));
+    return settled;
+  }
+  return run.size();
+}
+
+// Each goes behind the one before it.
+Status Applier::reread_in_order(std::span<const Operation* const> rereads) {
+  std::vector<Reread> wanted;
+  for (const Operation* operation : rereads) wanted.push_back({operation, {}});
+  std::span<const Reread> rest = wanted;
+  std::size_t most = kRereadDocuments;
+  while (!rest.empty()) {
+    const CollectionRef& collection = *rest.front().operation->collection;
+    const auto others = std::ranges::find_if(
+        rest, [&](const Reread& entry) { return entry.operation->collection->source_uuid != collection.source_uuid; });
+    const auto same = static_cast<std::size_t>(others - rest.begin());
+    const auto asked = rest.first(std::min({same, most, most_rereads(collection)}));
+    std::size_t settled = asked.size();
+    auto found = read_again(asked);
+    if (found) {
+      // A full reply need not hold the first that was asked for: then that one alone.
+      const auto open = std::ranges::find_if(asked, [&](const Reread& entry) {
+        return !found->complete && document_of(entry, found->documents) == nullptr;
+      });
+      settled = static_cast<std::size_t>(open - asked.begin());
+      most = settled == 0 ? 1 : kRereadDocuments;
+      if (auto status = write_as_found(asked.first(settled), found->documents); !status) return status;
+    } else if (found.error().code != ErrorCode::not_found) {
+      return fail(std::move(found.error()));
+    }
+    rest = rest.subspan(settled);
   }
   return {};
 }
@@ -171,8 +278,7 @@ Status Applier::reread(std::vector<Reread> rereads) {
   std::size_t begin = 0;
   while (begin < wanted.size()) {
     const CollectionRef& collection = *wanted[begin].operation->collection;
-    // A collation decides what equals what: one document at a time.
-    const std::size_t most = collection.strictly_ordered ? 1 : kRereadDocuments;
+    const std::size_t most = most_rereads(collection);
     std::size_t end = begin + 1;
     while (end < wanted.size() && end - begin < most &&
            wanted[end].operation->collection->source_uuid == collection.source_uuid) {
@@ -184,23 +290,32 @@ Status Applier::reread(std::vector<Reread> rereads) {
   return {};
 }
 
-Status Applier::reread_from(std::span<const Reread> rereads) {
+// Of one collection. Errors: not_found when it is gone ahead of the stream.
+Result<ReadDocuments> Applier::read_again(std::span<const Reread> rereads) {
   const CollectionRef& collection = *rereads.front().operation->collection;
   SourceRead read{collection.source_database, collection.source_uuid, {}};
-  for (const Reread& entry : rereads) read.after = std::max(read.after, entry.operation->time);
+  std::vector<bson::OwnedValue> ids;
+  for (const Reread& entry : rereads) {
+    read.after = std::max(read.after, entry.operation->time);
+    ids.emplace_back(entry.operation->id);
+  }
+  auto found = parts_.source.read_documents(read, ids);
+  if (!found) return fail(found.error().within("read again from " + collection.twin.ns.text()));
+  // Until the stream has passed this time the target is ahead of it (M1, M9).
+  parts_.progress.read_ahead.reach(found->read_time);
+  parts_.progress.source_time.reach(found->read_time);
+  return found;
+}
+
+Status Applier::reread_from(std::span<const Reread> rereads) {
   std::vector<Reread> left(rereads.begin(), rereads.end());
   while (!left.empty()) {
-    std::vector<bson::OwnedValue> ids;
-    for (const Reread& entry : left) ids.emplace_back(entry.operation->id);
-    auto found = parts_.source.read_documents(read, ids);
+    auto found = read_again(left);
     if (!found) {
       // Gone ahead of the stream: its drop will come.
       if (found.error().code == ErrorCode::not_found) return {};
-      return fail(found.error().within("read again from " + collection.twin.ns.text()));
+      return fail(std::move(found.error()));
     }
-    // Until the stream has passed this time the target is ahead of it (M1, M9).
-    parts_.progress.read_ahead.reach(found->read_time);
-    parts_.progress.source_time.reach(found->read_time);
     // Those that were not found do not exist, unless the reply was full.
     std::vector<Reread> answered;
     std::vector<Reread> unanswered;

@@ -7,6 +7,10 @@
 // the source and writing it whole; what cannot be written even so is parked:
 // durably, before the operation counts as acknowledged (C5). While a key is
 // parked, every operation for it is answered by reading again.
+//
+// Of a capped collection the order of insertions counts, too. Whatever begins a
+// document anew first removes it; what cannot be inserted is settled before the
+// next insertion goes on (H4).
 #pragma once
 
 #include <vector>
@@ -53,7 +57,12 @@ class Applier final : public Role {
   Status insert(std::vector<const Operation*> inserts, std::vector<Reread>& again);
   Status insert_into(const Twin& twin, std::span<const Operation* const> inserts, std::vector<Reread>& again);
   Status apply_in_order(const std::vector<const Operation*>& ordered, std::vector<Reread>& again);
+  Status remove(std::span<const Operation* const> removed);
+  Status apply_capped(std::span<const Operation* const> operations, std::vector<Reread>& again);
+  Result<std::size_t> apply_capped_run(std::span<const Operation* const> run, std::vector<Reread>& again);
+  Status reread_in_order(std::span<const Operation* const> rereads);
   Status reread(std::vector<Reread> rereads);
+  Result<ReadDocuments> read_again(std::span<const Reread> rereads);
   Status reread_from(std::span<const Reread> rereads);
   Status write_as_found(std::span<const Reread> rereads, const std::vector<bson::Document>& documents);
   [[nodiscard]] Error fatal_or(const Error& error, const Operation& operation) const;

@@ -15,10 +15,10 @@ namespace {
 Collection begin_empty(const SchemaChange& change, const Uuid& twin) {
   Collection out;
   out.spec.ns = change.ns;
+  out.spec.kind = kind_of(change.ns);
   out.spec.uuid = change.collection;
   out.spec.options = change.options;
-  out.ref = std::make_shared<const CollectionRef>(
-      CollectionRef{change.collection, change.ns.database, {change.ns, twin}, out.spec.is_strictly_ordered()});
+  out.ref = make_ref(out.spec, {change.ns, twin});
   out.twin_state = TwinState::unsaved;
   out.planned = true;
   out.ranges.emplace_back().state = RangeState::copied;  // all of it, empty

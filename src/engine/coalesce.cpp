@@ -6,6 +6,19 @@
 
 namespace plm {
 
+namespace {
+
+void add_capped(const Operation& operation, DocumentKeySet& settled, CoalescedBatch& out) {
+  const bool begins_anew = operation.moves_to_end() || operation.kind == OperationKind::erase;
+  if (begins_anew ? !settled.insert(key_of(operation)).second : settled.contains(key_of(operation))) return;
+  if (begins_anew) out.removed.push_back(&operation);
+  if (operation.kind == OperationKind::erase) return;
+  const bool in_its_place = operation.kind == OperationKind::reread && !operation.newest;
+  (in_its_place ? out.rereads : out.capped).push_back(&operation);
+}
+
+}  // namespace
+
 CoalescedBatch coalesce(std::span<const Operation> operations) {
   CoalescedBatch out;
   // From the end: a key that an absolute operation was seen for is settled.
@@ -13,7 +26,11 @@ CoalescedBatch coalesce(std::span<const Operation> operations) {
   settled.reserve(operations.size());
   for (std::size_t i = operations.size(); i-- > 0;) {
     const Operation& operation = operations[i];
-    const bool strict = operation.collection->strictly_ordered;
+    const bool strict = operation.collection->strictly_ordered();
+    if (operation.collection->capped) {
+      add_capped(operation, settled, out);
+      continue;
+    }
     if (!strict) {
       if (operation.is_absolute() || planted_bug("superseded-by-diff") ? !settled.insert(key_of(operation)).second
                                                                        : settled.contains(key_of(operation)))
@@ -30,6 +47,7 @@ CoalescedBatch coalesce(std::span<const Operation> operations) {
   std::ranges::reverse(out.inserts);
   std::ranges::reverse(out.rereads);
   std::ranges::reverse(out.ordered);
+  std::ranges::reverse(out.capped);
   return out;
 }
 

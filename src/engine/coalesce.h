@@ -35,12 +35,18 @@ struct CoalescedBatch {
   std::vector<const Operation*> inserts;  // each the first that remains of its key; any order
   std::vector<const Operation*> rereads;  // likewise
   std::vector<const Operation*> ordered;  // after the inserts and rereads, in this order
+  // Of capped collections, apart from the rereads above: whose keys are removed
+  // first, all of them, and what then is done in this order.
+  std::vector<const Operation*> removed;
+  std::vector<const Operation*> capped;
 };
 
 // An absolute operation makes all earlier ones of its key superfluous. What
 // remains of one key keeps its order: an insert or a reread can only come first.
-// Of strictly ordered collections everything remains, in `ordered`, apart from
-// rereads, which there have to come last.
+// Of collections with a collation everything remains, in `ordered`, apart from
+// rereads, which there have to come last. Of capped ones an insertion or a
+// deletion makes superfluous what came before it: nothing of the old document
+// remains, not even its place.
 [[nodiscard]] CoalescedBatch coalesce(std::span<const Operation> operations);
 
 }  // namespace plm

@@ -30,9 +30,16 @@ class CoalesceTest : public testing::Test {
     EXPECT_EQ(numbers(batch.ordered), ordered) << "ordered";
   }
 
+  void expect_capped(const std::vector<std::uint64_t>& removed, const std::vector<std::uint64_t>& capped) const {
+    const CoalescedBatch batch = coalesce(operations_);
+    EXPECT_EQ(numbers(batch.removed), removed) << "removed";
+    EXPECT_EQ(numbers(batch.capped), capped) << "capped";
+  }
+
   std::vector<std::shared_ptr<const CollectionRef>> collections_ = {
       collection_ref({"db", "a"}, uuid_of(1), uuid_of(11)), collection_ref({"db", "b"}, uuid_of(2), uuid_of(12)),
-      collection_ref({"db", "strict"}, uuid_of(3), uuid_of(13), true)};
+      collection_ref({"db", "strict"}, uuid_of(3), uuid_of(13), R"({"collation": {"locale": "en"}})"),
+      collection_ref({"db", "capped"}, uuid_of(4), uuid_of(14), R"({"capped": true, "size": 4096})")};
   std::vector<Operation> operations_;
 };
 
@@ -110,9 +117,8 @@ TEST_F(CoalesceTest, EqualNumbersInsideDocumentsAreOneKey) {
   expect({}, {}, {2});
 }
 
-// The collation, not plm, decides which keys are equal; capped collections have
-// an order of insertion.
-TEST_F(CoalesceTest, OfStrictlyOrderedCollectionsEverythingRemainsInOrder) {
+// The collation, not plm, decides which keys are equal.
+TEST_F(CoalesceTest, OfCollectionsWithACollationEverythingRemainsInOrder) {
   add(insert, "1", 2);
   add(insert, "1", 0);
   add(update, "1", 2);
@@ -122,10 +128,41 @@ TEST_F(CoalesceTest, OfStrictlyOrderedCollectionsEverythingRemainsInOrder) {
   expect({2}, {}, {1, 3, 4, 5, 6});
 }
 
-TEST_F(CoalesceTest, RereadsOfStrictlyOrderedCollectionsStayRereads) {
+TEST_F(CoalesceTest, RereadsOfCollectionsWithACollationStayRereads) {
   add(insert, "1", 2);
   add(reread, "1", 2);
   expect({}, {2}, {1});
+}
+
+TEST_F(CoalesceTest, OfCappedCollectionsTheOrderOfTheLastInsertionsRemains) {
+  add(insert, "1", 3);
+  add(insert, "2", 3);
+  add(update, "1", 3);
+  add(erase, "1", 3);
+  add(insert, "3", 3);
+  add(insert, "1", 3);
+  add(replace, "2", 3);
+  add(update, "1", 3);
+  expect_capped({6, 5, 2}, {2, 5, 6, 7, 8});
+}
+
+TEST_F(CoalesceTest, ADeletionFromACappedCollectionLeavesNothing) {
+  add(update, "1", 3);
+  add(insert, "2", 3);
+  add(erase, "1", 3);
+  add(erase, "2", 3);
+  expect_capped({4, 3}, {});
+}
+
+// What was read again only for its fields may come last, what stands for an
+// insertion has its place.
+TEST_F(CoalesceTest, RereadsThatStandForInsertionsIntoACappedCollectionKeepTheirPlace) {
+  add(reread, "1", 3);
+  operations_.back().newest = true;
+  add(insert, "2", 3);
+  add(reread, "2", 3);
+  expect_capped({2, 1}, {1, 2});
+  expect({}, {3}, {});
 }
 
 }  // namespace

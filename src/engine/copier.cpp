@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "engine/planner.h"
-#include "engine/target_schema.h"
 
 namespace plm {
 
@@ -17,7 +15,7 @@ Result<Step> Copier::step() {
     reader_.reset();
   }
   if (!backoff_.ready(parts_.clock.steady_now())) return Step::waiting;
-  auto done = std::visit([this](auto& job) { return work_on(job); }, *job_);
+  auto done = work_on(*job_);
   if (!done) {
     if (!retryable(done.error())) return fail(std::move(done.error()));
     reader_.reset();
@@ -32,43 +30,6 @@ Result<Step> Copier::step() {
   }
   return Step::worked;
 }
-
-// ---- Preparing ---------------------------------------------------------------
-
-Result<bool> Copier::work_on(PrepareJob& job) {
-  Prepared out;
-  out.collection = job.spec.uuid;
-  // Not between attempts to create the twin: the Router has to learn whether it exists.
-  if (job.stop->load() && (!job.create_twin || backoff_.failures() == 0)) {
-    out.stopped = true;
-    out.twin = job.twin;
-    parts_.router.post(std::move(out));
-    return true;
-  }
-  if (job.create_twin) {
-    auto twin = create_twin(parts_.target, job.spec);
-    if (!twin) return fail(twin.error().within("create " + job.spec.ns.text()));
-    job.twin = *twin;
-    job.create_twin = false;  // what follows may have to be repeated
-  }
-  out.twin = job.twin;
-  // By name: another collection of this name, or a view, gives other bounds, and
-  // any bounds are right. So is none.
-  auto stats = parts_.source.stats(job.spec.ns);
-  if (!stats && retryable(stats.error())) return fail(std::move(stats.error()));
-  if (stats) out.estimate = *stats;
-  std::vector<bson::OwnedValue> bounds;
-  if (const int wanted = bounds_wanted(job.spec, out.estimate, job.range_bytes); wanted > 0) {
-    auto sampled = parts_.source.sample_ids(job.spec.ns, wanted);
-    if (!sampled && retryable(sampled.error())) return fail(std::move(sampled.error()));
-    if (sampled) bounds = *std::move(sampled);
-  }
-  out.ranges = cut(std::move(bounds));
-  parts_.router.post(std::move(out));
-  return true;
-}
-
-// ---- Copying -----------------------------------------------------------------
 
 void Copier::report(const CopyJob& job, RangeEnded::How how) {
   RangeEnded out;

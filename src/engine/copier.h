@@ -1,4 +1,4 @@
-// Copies ranges and prepares collections, one job at a time, one batch a step.
+// Copies ranges, one job at a time, one batch a step.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@ class Copier final : public Role {
     Source& source;
     Target& target;
     Clock& clock;
-    JobQueue<CopierJob>& jobs;
+    JobQueue<CopyJob>& jobs;
     Mailbox<RouterMessage>& router;
     Progress& progress;
   };
@@ -31,8 +31,7 @@ class Copier final : public Role {
   Result<Step> step() override;
 
  private:
-  // Each gives true when the job is done and reported, false when there is more to do.
-  Result<bool> work_on(PrepareJob& job);
+  // True: the job is done and reported; false: there is more to do.
   Result<bool> work_on(CopyJob& job);
   Result<bool> copy_batch(CopyJob& job);
   Status open_reader(CopyJob& job);
@@ -42,7 +41,7 @@ class Copier final : public Role {
   Parts parts_;
   Backoff backoff_;
   std::int64_t batch_bytes_;
-  std::optional<CopierJob> job_;
+  std::optional<CopyJob> job_;
   std::unique_ptr<RangeReader> reader_;
   CollectionStats copied_;  // by the present job
   ClusterTime read_time_;

@@ -32,7 +32,7 @@ class CopierTest : public testing::Test {
   }
   // The one message that comes of a job.
   template <typename Message>
-  Message run(CopierJob job, int most_steps = 100) {
+  Message run(CopyJob job, int most_steps = 100) {
     jobs_.put(std::move(job));
     for (int i = 0; i < most_steps; ++i) {
       const auto step = copier_.step();
@@ -50,91 +50,13 @@ class CopierTest : public testing::Test {
 
   TestSeams seams_;
   Signal signal_;
-  JobQueue<CopierJob> jobs_;
+  JobQueue<CopyJob> jobs_;
   Mailbox<RouterMessage> router_{signal_};
   Copier copier_{{seams_.source, seams_.target, seams_.clock, jobs_, router_, seams_.progress}, 1, 0};
   Uuid source_uuid_;
   std::shared_ptr<const CollectionRef> ref_;
   std::shared_ptr<std::atomic<bool>> stop_ = std::make_shared<std::atomic<bool>>(false);
 };
-
-// ---- Preparing ---------------------------------------------------------------------
-
-TEST_F(CopierTest, PreparesACollection) {
-  create_source(40, R"({"validator": {"a": 1}})");
-  const auto out = run<Prepared>(PrepareJob{seams_.source_set.find(kNs)->spec(), true, {}, 200, stop_});
-  EXPECT_EQ(out.collection, source_uuid_);
-  EXPECT_EQ(out.twin, seams_.target_set.find(kNs)->uuid);
-  EXPECT_EQ(out.estimate.documents, 40);
-  EXPECT_GT(out.ranges.size(), 2U);
-  EXPECT_TRUE(seams_.target_set.find(kNs)->options["validator"].exists());
-}
-
-TEST_F(CopierTest, LeavesATwinThatIsThereAlone) {
-  create_source(4);
-  const auto out = run<Prepared>(PrepareJob{seams_.source_set.find(kNs)->spec(), false, uuid_of(5), 1'000'000, stop_});
-  EXPECT_EQ(out.twin, uuid_of(5));
-  EXPECT_EQ(out.ranges.size(), 1U);
-  EXPECT_EQ(seams_.target_set.find(kNs), nullptr);
-}
-
-// The stream will tell of its end; until then it is prepared like any other.
-TEST_F(CopierTest, PreparesACollectionThatIsGone) {
-  create_source(4);
-  const CollectionSpec spec = seams_.source_set.find(kNs)->spec();
-  ASSERT_TRUE(seams_.source_set.drop(kNs));
-  EXPECT_EQ(run<Prepared>(PrepareJob{spec, true, {}, 200, stop_}).ranges.size(), 1U);
-}
-
-// A view may have taken the name meanwhile: it has no statistics.
-TEST_F(CopierTest, PreparesACollectionWhoseNameIsAViewNow) {
-  create_source(4);
-  const CollectionSpec spec = seams_.source_set.find(kNs)->spec();
-  ASSERT_TRUE(seams_.source_set.drop(kNs));
-  ASSERT_TRUE(seams_.source_set.create(kNs, json(R"({"viewOn": "x", "pipeline": []})").view()));
-  EXPECT_EQ(run<Prepared>(PrepareJob{spec, true, {}, 200, stop_}).ranges.size(), 1U);
-}
-
-// A pause must not wait for a source that does not answer.
-TEST_F(CopierTest, StopsPreparingBetweenAttempts) {
-  create_source(4);
-  stop_->store(true);
-  const auto out = run<Prepared>(PrepareJob{seams_.source_set.find(kNs)->spec(), true, {}, 200, stop_});
-  EXPECT_TRUE(out.stopped);
-  EXPECT_TRUE(out.twin.is_nil());
-  EXPECT_EQ(seams_.target_set.find(kNs), nullptr);
-}
-
-TEST_F(CopierTest, TakesAnEmptyCollectionOfTheNameForALostAttempt) {
-  create_source(1);
-  const Uuid leftover = seams_.target.create(kNs, {}).value();
-  const auto out = run<Prepared>(PrepareJob{seams_.source_set.find(kNs)->spec(), true, {}, 1000, stop_});
-  EXPECT_NE(out.twin, leftover);
-  EXPECT_EQ(out.twin, seams_.target_set.find(kNs)->uuid);
-}
-
-// A collection with documents was created by somebody else: to adopt it would mix
-// its documents with the source's, to drop it would lose them.
-TEST_F(CopierTest, NeverTakesACollectionWithDocumentsForItsOwn) {
-  create_source(1);
-  ASSERT_TRUE(seams_.target_set.insert(kNs, json(R"({"_id": "theirs"})").view()));
-  jobs_.put(PrepareJob{seams_.source_set.find(kNs)->spec(), true, {}, 1000, stop_});
-  const auto step = copier_.step();
-  ASSERT_FALSE(step);
-  EXPECT_EQ(step.error().code, ErrorCode::wrong_state);
-  EXPECT_NE(step.error().message.find("db.c"), std::string::npos);
-  EXPECT_EQ(on_target(), 1U);
-}
-
-TEST_F(CopierTest, NeverTakesAViewForItsOwn) {
-  create_source(1);
-  ASSERT_TRUE(seams_.target_set.create(kNs, json(R"({"viewOn": "x", "pipeline": []})").view()));
-  jobs_.put(PrepareJob{seams_.source_set.find(kNs)->spec(), true, {}, 1000, stop_});
-  EXPECT_EQ(copier_.step().error().code, ErrorCode::wrong_state);
-  EXPECT_NE(seams_.target_set.find(kNs), nullptr);
-}
-
-// ---- Copying -----------------------------------------------------------------------
 
 TEST_F(CopierTest, CopiesARange) {
   create_source(10);

@@ -10,7 +10,7 @@
 namespace plm {
 
 void CopyScheduler::add(const Collection& collection) {
-  if (collection.twin_state == TwinState::wanted || !collection.planned) {
+  if (collection.twin_state == TwinState::wanted) {
     to_prepare_.push_back(collection.uuid());
   } else if (collection.twin_state == TwinState::ready) {
     twin_is_ready(collection);
@@ -44,8 +44,9 @@ void CopyScheduler::forget(const Uuid& collection) {
 // ---- Handing out ---------------------------------------------------------------
 
 void CopyScheduler::hand_out(ClusterTime position) {
-  while (outstanding_ < settings_.workers) {
-    if (!hand_out_preparation() && !hand_out_range(position)) return;
+  while (preparing_.size() < settings_.preparers && hand_out_preparation()) {
+  }
+  while (assigned_.size() < settings_.copiers && hand_out_range(position)) {
   }
 }
 
@@ -54,18 +55,25 @@ bool CopyScheduler::hand_out_preparation() {
     Collection& collection = *parts_.catalog.find(to_prepare_.front());
     to_prepare_.pop_front();
     // In the queue twice.
-    if (collection.twin_state == TwinState::preparing) continue;
+    if (preparing(collection.uuid())) continue;
     if (collection.twin_state != TwinState::wanted && collection.planned) continue;
+    CHECK(collection.twin_state == TwinState::wanted || collection.twin_state == TwinState::ready);
     PrepareJob job;
     job.spec = collection.spec;
     job.create_twin = collection.twin_state == TwinState::wanted;
     job.range_bytes = settings_.range_bytes;
+    job.indexes_first_weight = settings_.indexes_first_weight;
     if (preparations_stop_->load()) preparations_stop_ = std::make_shared<std::atomic<bool>>(false);
     job.stop = preparations_stop_;
-    if (job.create_twin) collection.twin_state = TwinState::preparing;
-    ++running_[collection.uuid()];
-    ++outstanding_;
-    parts_.jobs.put(std::move(job));
+    if (job.create_twin) {
+      collection.twin_state = TwinState::preparing;
+      for (const IndexTask& task : collection.indexes) {
+        // What an index refuses for a moment would lose its place in a capped collection.
+        if (task.state == IndexState::waiting && !collection.spec.is_capped()) job.indexes.push_back(task.spec.plain());
+      }
+    }
+    preparing_.insert(collection.uuid());
+    parts_.preparations.put(std::move(job));
     return true;
   }
   return false;
@@ -135,16 +143,14 @@ void CopyScheduler::give(Collection& collection, std::size_t index, ClusterTime 
   job.stop = std::make_shared<std::atomic<bool>>(false);
   CHECK(assigned_.emplace(RangeKey{collection.uuid(), index}, job.stop).second);
   ++running_[collection.uuid()];
-  ++outstanding_;
-  parts_.jobs.put(std::move(job));
+  parts_.copies.put(std::move(job));
 }
 
-// ---- What the copiers say --------------------------------------------------------
+// ---- What the workers say --------------------------------------------------------
 
-void CopyScheduler::one_less(const Uuid& collection) {
-  CHECK(outstanding_ > 0);
-  --outstanding_;
-  const auto count = running_.find(collection);
+void CopyScheduler::unassign(const RangeKey& key) {
+  CHECK(assigned_.erase(key) == 1);
+  const auto count = running_.find(key.first);
   CHECK(count != running_.end());
   if (--count->second == 0) running_.erase(count);
 }
@@ -152,7 +158,7 @@ void CopyScheduler::one_less(const Uuid& collection) {
 bool CopyScheduler::ended(const Prepared& message) {
   Collection* collection = parts_.catalog.find(message.collection);
   CHECK(collection != nullptr);  // a collection is not removed while a worker has it
-  one_less(message.collection);
+  CHECK(preparing_.erase(message.collection) == 1);
   if (!message.stopped && !collection->planned) {
     collection->estimate = message.estimate;
     collection->planned = true;
@@ -162,19 +168,19 @@ bool CopyScheduler::ended(const Prepared& message) {
     collection->ranges_unconfirmed = collection->ranges.size();
   }
   parts_.catalog.touch_all(*collection);
-  if (collection->twin_state != TwinState::preparing) {
-    if (collection->twin_state == TwinState::ready) twin_is_ready(*collection);
-    return false;
-  }
-  if (message.twin.is_nil()) {
-    collection->twin_state = TwinState::wanted;
+  if (collection->twin_state == TwinState::preparing) {
+    if (message.twin.is_nil()) {
+      collection->twin_state = TwinState::wanted;
+      to_prepare_.push_back(collection->uuid());
+      return false;
+    }
+    collection->ref = make_ref(collection->spec, {collection->spec.ns, message.twin});
+  } else if (message.stopped) {
     to_prepare_.push_back(collection->uuid());
     return false;
   }
-  collection->ref = std::make_shared<const CollectionRef>(CollectionRef{collection->uuid(),
-                                                                        collection->spec.ns.database,
-                                                                        {collection->spec.ns, message.twin},
-                                                                        collection->spec.is_strictly_ordered()});
+  // I4: twin and ranges are saved before the first document is copied; after a
+  // crash nobody would clear what a copy by unknown ranges left behind.
   collection->twin_state = TwinState::unsaved;
   return true;
 }
@@ -183,8 +189,7 @@ const Collection* CopyScheduler::ended(const RangeEnded& message, ClusterTime no
   Collection* collection = parts_.catalog.find(message.range.collection);
   CHECK(collection != nullptr);
   const RangeKey key{message.range.collection, message.range.index};
-  CHECK(assigned_.erase(key) == 1);
-  one_less(key.first);
+  unassign(key);
   parts_.progress.read_ahead.reach(message.read_time);
   Range& range = collection->ranges[key.second];
   range.copied.documents += message.copied.documents;
@@ -335,7 +340,7 @@ void CopyScheduler::stop_all() {
 std::vector<std::string> CopyScheduler::copying() const {
   std::vector<std::string> out;
   for (const auto& [uuid, count] : running_) {
-    if (const Collection* collection = parts_.catalog.find(uuid)) out.push_back(collection->spec.ns.text());
+    if (const Collection* collection = parts_.catalog.find(uuid)) out.push_back(collection->spec.ns.for_users().text());
   }
   std::ranges::sort(out);
   return out;

@@ -30,14 +30,21 @@ class CopyScheduler {
  public:
   struct Parts {  // all outlive the scheduler
     Catalog& catalog;
-    JobQueue<CopierJob>& jobs;
+    JobQueue<PrepareJob>& preparations;
+    JobQueue<CopyJob>& copies;
     Sender& sender;
     Progress& progress;
   };
   struct Settings {
-    std::size_t workers = 4;               // jobs handed out at a time
+    std::size_t preparers = 16;            // preparations handed out at a time
+    std::size_t copiers = 4;               // ranges handed out at a time
     std::size_t parallel_collections = 0;  // copied at a time; 0: no limit
     std::int64_t range_bytes = 0;
+    // Collections up to this weight (planner.h) get their indexes before the data: on
+    // an empty collection the server makes them at once, behind data it runs a build
+    // of several phases, few of them at a time. A larger one would pay for that with
+    // every document.
+    std::int64_t indexes_first_weight = 0;
     std::size_t keep_bytes = 0;  // of all ranges together
   };
   CopyScheduler(Parts parts, const Settings& settings)
@@ -56,7 +63,7 @@ class CopyScheduler {
   // stream was processed up to there, so every later event of the range is kept.
   void hand_out(ClusterTime position);
 
-  // ---- What the copiers say ----
+  // ---- What the workers say ----
   // True: the twin's UUID is to be saved.
   [[nodiscard]] bool ended(const Prepared& message);
   // Sends what was kept for a range that is copied. The collection, when this was
@@ -78,8 +85,12 @@ class CopyScheduler {
   void stop(const Uuid& collection);
   void stop_all();
   // Whether any worker has to do with this collection.
-  [[nodiscard]] bool busy(const Uuid& collection) const { return running_.contains(collection); }
-  [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
+  [[nodiscard]] bool busy(const Uuid& collection) const {
+    return preparing(collection) || running_.contains(collection);
+  }
+  // Whether its twin is being created, from the specification of now.
+  [[nodiscard]] bool preparing(const Uuid& collection) const { return preparing_.contains(collection); }
+  [[nodiscard]] std::size_t outstanding() const { return preparing_.size() + assigned_.size(); }
   // Whether a copier found the collection gone, ahead of the stream.
   [[nodiscard]] bool found_gone(const Uuid& collection) const { return gone_.contains(collection); }
 
@@ -100,7 +111,7 @@ class CopyScheduler {
   [[nodiscard]] Collection* next_collection();
   [[nodiscard]] std::optional<std::size_t> take_pending(const Collection& collection);
   void give(Collection& collection, std::size_t index, ClusterTime position);
-  void one_less(const Uuid& collection);
+  void unassign(const RangeKey& key);
   void return_pending(const Uuid& collection, std::size_t index);
   void discard(Collection& collection, std::size_t index);
   void make_room();
@@ -117,9 +128,9 @@ class CopyScheduler {
   std::map<RangeKey, StopFlag> assigned_;              // a copier has it
   std::set<Uuid> gone_;                                // from the source; their drop will come
   std::deque<RangeId> confirming_;                     // in the order of their confirmed_behind
-  std::map<Uuid, std::size_t> running_;                // jobs of each collection
+  std::map<Uuid, std::size_t> running_;                // ranges of each collection that are assigned
+  std::set<Uuid> preparing_;
   StopFlag preparations_stop_ = std::make_shared<std::atomic<bool>>(false);
-  std::size_t outstanding_ = 0;
 };
 
 }  // namespace plm

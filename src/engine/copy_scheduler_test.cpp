@@ -33,22 +33,20 @@ class CopySchedulerTest : public testing::Test {
   std::vector<std::string> hand_out() {
     scheduler_->hand_out(kNow);
     std::vector<std::string> out;
-    while (auto job = jobs_.take()) {
-      if (const auto* prepare = std::get_if<PrepareJob>(&*job)) {
-        out.push_back("prepare " + prepare->spec.ns.collection);
-        prepare_ = *prepare;
-      } else {
-        copy_ = std::get<CopyJob>(*job);
-        out.push_back(catalog_.find(copy_.range.collection)->spec.ns.collection + "/" +
-                      std::to_string(copy_.range.index));
-      }
+    while (auto job = preparations_.take()) {
+      out.push_back("prepare " + job->spec.ns.collection);
+      prepare_ = *std::move(job);
+    }
+    while (auto job = copies_.take()) {
+      out.push_back(catalog_.find(job->range.collection)->spec.ns.collection + "/" + std::to_string(job->range.index));
+      copy_ = *std::move(job);
     }
     return out;
   }
-  void use(std::size_t workers, std::size_t parallel_collections = 0, std::size_t keep_bytes = 1'000'000) {
-    scheduler_ =
-        std::make_unique<CopyScheduler>(CopyScheduler::Parts{catalog_, jobs_, sender_, seams_.progress},
-                                        CopyScheduler::Settings{workers, parallel_collections, 1000, keep_bytes});
+  void use(std::size_t copiers, std::size_t parallel_collections = 0, std::size_t keep_bytes = 1'000'000) {
+    scheduler_ = std::make_unique<CopyScheduler>(
+        CopyScheduler::Parts{catalog_, preparations_, copies_, sender_, seams_.progress},
+        CopyScheduler::Settings{2, copiers, parallel_collections, 1000, 5000, keep_bytes});
   }
   // The copier is done with a range. The namespace that is complete by it.
   std::string end(const Collection& collection, std::size_t index, RangeEnded::How how = RangeEnded::How::copied,
@@ -82,7 +80,8 @@ class CopySchedulerTest : public testing::Test {
 
   TestSeams seams_;
   Catalog catalog_;
-  JobQueue<CopierJob> jobs_;
+  JobQueue<PrepareJob> preparations_;
+  JobQueue<CopyJob> copies_;
   Signal signal_;
   ApplierQueue applier_{signal_};
   Sender sender_{{&applier_}, {}, 1'000'000};
@@ -175,8 +174,8 @@ TEST_F(CopySchedulerTest, StopsAndGoesOnWhereItWas) {
   end(collection, 1, RangeEnded::How::stopped, "7");
   EXPECT_FALSE(scheduler_->busy(uuid_of(1)));
   scheduler_->hand_out({60, 1});
-  (void)jobs_.take();
-  const auto job = std::get<CopyJob>(*jobs_.take());
+  (void)copies_.take();
+  const auto job = *copies_.take();
   EXPECT_EQ(job.range.index, 1U);
   EXPECT_EQ(job.resume_at.value().as_int64(), 7);
   EXPECT_EQ(job.after, kNow) << "its events are kept from its own start on";
@@ -192,7 +191,7 @@ TEST_F(CopySchedulerTest, StopsEverything) {
   add(2, 1);
   scheduler_->hand_out(kNow);
   scheduler_->stop_all();
-  while (auto job = jobs_.take()) EXPECT_TRUE(std::get<CopyJob>(*job).stop->load());
+  while (auto job = copies_.take()) EXPECT_TRUE(job->stop->load());
 }
 
 // ---- The end of a range -----------------------------------------------------------
@@ -341,6 +340,13 @@ TEST_F(CopySchedulerTest, PlansLaterWhatWasStoppedBehindItsTwin) {
   EXPECT_EQ(hand_out(), Jobs{"prepare c1"});
   EXPECT_FALSE(prepare_.create_twin);
   EXPECT_FALSE(prepare_.stop->load());
+  message.stopped = false;
+  message.ranges.resize(1);
+  EXPECT_TRUE(scheduler_->ended(message)) << "the plan is to be saved";
+  EXPECT_EQ(hand_out(), Jobs{}) << "a crash would forget which ranges were copied";
+  collection.twin_state = TwinState::ready;
+  scheduler_->twin_is_ready(collection);
+  EXPECT_EQ(hand_out(), Jobs{"c1/0"});
 }
 
 TEST_F(CopySchedulerTest, PreparesAgainWhatWasStoppedBefore) {

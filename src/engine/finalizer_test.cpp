@@ -125,7 +125,8 @@ TEST_F(FinalizerTest, MakesIndexesWhosePlainFormsCollided) {
 
 // The first one cannot be made while the second one is still plain.
 TEST_F(FinalizerTest, MakesIndexesWhosePlainFormsCollidedInAnyOrder) {
-  create({R"({"v": 2, "key": {"a": 1}, "name": "a_u", "unique": true})", R"({"v": 2, "key": {"a": 1}, "name": "a_1"})"});
+  create(
+      {R"({"v": 2, "key": {"a": 1}, "name": "a_u", "unique": true})", R"({"v": 2, "key": {"a": 1}, "name": "a_1"})"});
   std::ranges::reverse(collection_->indexes);
   ASSERT_EQ(collection_->indexes[0].spec.name(), "a_1");
   ASSERT_EQ(collection_->indexes[0].state, IndexState::deferred);
@@ -227,6 +228,26 @@ TEST_F(FinalizerTest, ASourceThatRefusesToCountIsReported) {
   ASSERT_EQ(finalizer.report().differences.size(), 1U);
   EXPECT_NE(finalizer.report().differences[0].find("db.c could not be counted on the source: not allowed"),
             std::string::npos);
+}
+
+TEST_F(FinalizerTest, ACappedCollectionGetsItsSize) {
+  create({}, R"({"capped": true, "size": 4096, "max": 5})");
+  ASSERT_TRUE(seams_.target_set.modify(kNs, json(R"({"cappedSize": 1000000, "cappedMax": 1000000})").view()));
+  insert_both(R"({"_id": 2})");
+  insert_both(R"({"_id": 1})");
+  EXPECT_TRUE(run().differences.empty());
+  EXPECT_TRUE(same_fields(seams_.target_set.find(kNs)->options.view(),
+                          json(R"({"capped": true, "size": 4096, "max": 5})").view()));
+}
+
+TEST_F(FinalizerTest, AnotherNaturalOrderIsReported) {
+  create({}, R"({"capped": true, "size": 4096})");
+  ASSERT_TRUE(seams_.source_set.insert(kNs, json(R"({"_id": 1})").view()));
+  insert_both(R"({"_id": 2})");
+  ASSERT_TRUE(seams_.target_set.insert(kNs, json(R"({"_id": 1})").view()));
+  const FinalReport report = run();
+  ASSERT_EQ(report.differences.size(), 1U);
+  EXPECT_NE(report.differences[0].find("another natural order"), std::string::npos) << report.differences[0];
 }
 
 // The program ends while an index is built: nothing is said of that index.

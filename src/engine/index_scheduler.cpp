@@ -32,8 +32,13 @@ void IndexScheduler::ended(Collection& collection, const IndexesBuilt& message) 
   --outstanding_;
   collection.building = false;
   stops_.erase(collection.uuid());
-  bool again = false;
-  for (const IndexResult& result : message.results) {
+  made(collection, message.results);
+  // Some gave way, or were added while these were being built.
+  if (collection.count_indexes(IndexState::waiting) > 0) add(collection);
+}
+
+void IndexScheduler::made(Collection& collection, const std::vector<IndexResult>& results) {
+  for (const IndexResult& result : results) {
     IndexTask* task = collection.find_index(result.name);
     if (task == nullptr) continue;
     if (result.status) {
@@ -44,7 +49,6 @@ void IndexScheduler::ended(Collection& collection, const IndexesBuilt& message) 
     const Error& error = result.status.error();
     if (error.code == ErrorCode::cancelled) {
       task->state = IndexState::waiting;
-      again = true;
     } else if (error.server_code == server_code::index_options_conflict ||
                error.server_code == server_code::index_key_specs_conflict) {
       task->state = IndexState::deferred;
@@ -55,9 +59,7 @@ void IndexScheduler::ended(Collection& collection, const IndexesBuilt& message) 
                 {{"namespace", collection.spec.ns.text()}, {"index", result.name}, {"reason", error.message}});
     }
   }
-  catalog_.touch(collection);
-  // Others may have been added while these were being built.
-  if (again || collection.count_indexes(IndexState::waiting) > 0) add(collection);
+  if (!results.empty()) catalog_.touch(collection);
 }
 
 void IndexScheduler::stop(const Uuid& collection) {

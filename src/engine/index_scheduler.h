@@ -21,7 +21,9 @@ class IndexScheduler {
   // The collection's data is copied, or it has another index to build.
   void add(const Collection& collection) { ready_.push_back(collection.uuid()); }
   void hand_out();
-  // Takes in the results of a job; builds that gave way wait again.
+  // Takes in what became of indexes; those that gave way wait again.
+  void made(Collection& collection, const std::vector<IndexResult>& results);
+  // The same, of a job.
   void ended(Collection& collection, const IndexesBuilt& message);
   // Asks the collection's job to end; the Router also drops what is being built.
   void stop(const Uuid& collection);

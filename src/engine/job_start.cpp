@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "engine/listing.h"
+#include "engine/not_carried.h"
 
 namespace plm {
 
@@ -29,17 +30,20 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
   auto listing = list_source(source, filter);
   if (!listing) return fail(listing.error().within("listing the source"));
 
+  auto left_behind = source.not_carried();
+  if (!left_behind) return fail(left_behind.error().within("looking for what is not replicated"));
+  warnings = *std::move(left_behind);
+
   SavedJob out;
   out.position.position.time = *start;
   out.position.complete = *start;
   out.position.listed_at = listing->as_of;
   out.position.listed_later = listing->later;
   for (CollectionSpec& spec : listing->collections) {
-    if (spec.kind == CollectionKind::time_series) {
-      warnings.push_back(spec.ns.text() + " is a time-series collection; it is not replicated");
-      continue;
-    }
     if (spec.is_view()) {
+      if (std::string warning = warning_about_view(spec, filter); !warning.empty()) {
+        warnings.push_back(std::move(warning));
+      }
       out.catalog.put_view(std::move(spec));
       continue;
     }

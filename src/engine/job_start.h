@@ -13,7 +13,7 @@ namespace plm {
 // First: the position T0 (an acknowledged no-op in the oplog, before anything is
 // looked at), then the listing, then both are saved: the collections as wanted
 // on the target (the intent of their creation), the position last.
-// `warnings` gets what cannot be carried.
+// `warnings` gets what is not carried.
 [[nodiscard]] Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filter,
                                          std::vector<std::string>& warnings);
 

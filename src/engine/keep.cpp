@@ -1,5 +1,6 @@
 #include "engine/keep.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace plm {
@@ -29,11 +30,12 @@ bool Keep::add(const Operation& operation) {
 }
 
 void Keep::add_key(const Operation& operation) {
-  if (keys_.insert({bson::OwnedValue(operation.id), operation.key_hash}).second) {
-    const std::size_t bytes = bytes_of_key(operation);
-    used_bytes_ += bytes;
-    budget_->used_bytes += bytes;
-  }
+  const auto [entry, is_new] = keys_.try_emplace({bson::OwnedValue(operation.id), operation.key_hash}, 0);
+  if (operation.moves_to_end()) entry->second = ++insertions_;
+  if (!is_new) return;
+  const std::size_t bytes = bytes_of_key(operation);
+  used_bytes_ += bytes;
+  budget_->used_bytes += bytes;
 }
 
 void Keep::reduce() {
@@ -47,7 +49,14 @@ void Keep::reduce() {
 std::vector<Operation> Keep::release(const std::shared_ptr<const CollectionRef>& collection, ClusterTime now) {
   std::vector<Operation> out = std::exchange(operations_, {});
   out.reserve(out.size() + keys_.size());
-  for (const Key& key : keys_) out.push_back(make_reread(collection, key.id.value(), key.hash, now));
+  std::vector<Keys::const_pointer> in_order;
+  in_order.reserve(keys_.size());
+  for (const auto& entry : keys_) in_order.push_back(&entry);
+  std::ranges::sort(in_order, {}, [](Keys::const_pointer entry) { return entry->second; });
+  for (const auto* entry : in_order) {
+    out.push_back(make_reread(collection, entry->first.id.value(), entry->first.hash, now));
+    out.back().newest = entry->second != 0;
+  }
   // A rename while the range was being copied: the operations carry the old twin.
   for (Operation& operation : out) operation.collection = collection;
   clear();

@@ -1,12 +1,13 @@
 // The events of one range while it is being copied: kept in order; what
 // overflows the budget is reduced to the set of its keys, whose documents are
 // read from the source again when the range is done (hazard H3), so that a long
-// copy never stops the stream.
+// copy never stops the stream. Of a capped collection the set keeps the order of
+// the last insertions.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -58,12 +59,15 @@ class Keep {
       return left.hash == right.hash && bson::compare(left.id.value(), right.id.value()) == 0;
     }
   };
+  // By key: the number of its last insertion that moves it to the end; 0 for none.
+  using Keys = std::unordered_map<Key, std::uint64_t, KeyHash, KeyEqual>;
   void add_key(const Operation& operation);
   void clear();
 
   std::shared_ptr<KeepBudget> budget_;
   std::vector<Operation> operations_;
-  std::unordered_set<Key, KeyHash, KeyEqual> keys_;
+  Keys keys_;
+  std::uint64_t insertions_ = 0;
   std::size_t used_bytes_ = 0;
   bool reduced_ = false;
 };

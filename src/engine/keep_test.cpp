@@ -88,6 +88,23 @@ TEST_F(KeepTest, FoldsEqualKeysOfDifferentTypes) {
   EXPECT_EQ(keep.release(collection_, kNow).size(), 2U);
 }
 
+// The natural order is part of the data, so what is forgotten must not be that.
+TEST_F(KeepTest, OfACappedCollectionTheOrderOfTheLastInsertionsIsLeft) {
+  collection_ = collection_ref({"db", "c"}, uuid_of(1), uuid_of(2), R"({"capped": true, "size": 4096})");
+  const auto budget = std::make_shared<KeepBudget>(KeepBudget{1'000'000, 0});
+  Keep keep(budget);
+  for (const std::string_view id : {"1", "2", "3"}) ASSERT_TRUE(keep.add(insert(id)));
+  keep.reduce();
+  ASSERT_TRUE(keep.add(operation(OperationKind::update, collection_, "9")));
+  ASSERT_TRUE(keep.add(operation(OperationKind::erase, collection_, "1")));
+  ASSERT_TRUE(keep.add(insert("4")));
+  ASSERT_TRUE(keep.add(insert("1")));
+  const auto out = keep.release(collection_, kNow);
+  EXPECT_EQ(ids(out), (std::vector<std::string>{"9", "2", "3", "4", "1"}));
+  EXPECT_FALSE(out[0].moves_to_end());
+  for (std::size_t i = 1; i < out.size(); ++i) EXPECT_TRUE(out[i].moves_to_end()) << i;
+}
+
 TEST_F(KeepTest, RefusesWhenNotEvenTheKeysFit) {
   const auto budget = std::make_shared<KeepBudget>(KeepBudget{one(), 0});
   Keep keep(budget);

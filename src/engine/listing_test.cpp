@@ -137,8 +137,7 @@ TEST_F(ListingTest, AtOneTimeEverythingIsListedAgainWhenOneDatabaseChanged) {
 
 TEST_F(ListingTest, AtOneTimeADatabaseThatNeverRestsIsLeftOut) {
   int number = 0;
-  seams_.source.set_interference(
-      [&] { (void)seams_.source_set.create({"b", "new" + std::to_string(++number)}, {}); });
+  seams_.source.set_interference([&] { (void)seams_.source_set.create({"b", "new" + std::to_string(++number)}, {}); });
   const auto listing = list_at_one_time(seams_.source, {});
   ASSERT_TRUE(listing);
   EXPECT_EQ(names(*listing), (Names{"a.x", "a.y", "c.x"}));

@@ -23,16 +23,20 @@ struct RangeId {
   bool operator==(const RangeId&) const = default;
 };
 
-// ---- Router to copiers -----------------------------------------------------
+// ---- Router to preparers ---------------------------------------------------
 
 // Create the twin and find the bounds of the ranges.
 struct PrepareJob {
   CollectionSpec spec;
   bool create_twin = false;
-  Uuid twin;  // once it is created
+  Uuid twin;                              // once it is created
+  std::vector<IndexSpec> indexes;         // of a new twin, plain; made at once when the collection is small
+  std::int64_t indexes_first_weight = 0;  // up to which it is
   std::int64_t range_bytes = 0;
   std::shared_ptr<std::atomic<bool>> stop;
 };
+
+// ---- Router to copiers -----------------------------------------------------
 
 // Copy one range. The job ends early, at the end of a batch, when `stop` is set.
 struct CopyJob {
@@ -45,8 +49,6 @@ struct CopyJob {
   bson::OwnedValue resume_at;  // go on from this _id, inclusive
   std::shared_ptr<std::atomic<bool>> stop;
 };
-
-using CopierJob = std::variant<PrepareJob, CopyJob>;
 
 // ---- Router to index builders ----------------------------------------------
 
@@ -65,6 +67,7 @@ struct Prepared {
   Uuid twin;             // nil: not created
   CollectionStats estimate;
   std::vector<KeyBounds> ranges;
+  std::vector<IndexResult> indexes;  // none: not small, they follow the data
 };
 
 struct RangeEnded {

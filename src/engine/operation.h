@@ -15,8 +15,13 @@ struct CollectionRef {
   Uuid source_uuid;
   std::string source_database;
   Twin twin;
-  bool strictly_ordered = false;
+  bool collated = false;  // which _ids are equal is the server's affair
+  bool capped = false;    // the order of insertions is part of the data
+
+  // One order for all documents, not one for each key.
+  [[nodiscard]] bool strictly_ordered() const { return collated || capped; }
 };
+[[nodiscard]] std::shared_ptr<const CollectionRef> make_ref(const CollectionSpec& spec, const Twin& twin);
 
 enum class OperationKind {
   insert,
@@ -37,12 +42,23 @@ struct Operation {
   std::size_t key_hash = 0;
   std::uint64_t sequence = 0;
   std::uint32_t size_bytes = 0;
+  bool newest = false;  // reread: stands for an insertion
 
   // Says all there is to know of the document: earlier operations of the same
   // key are superfluous.
   [[nodiscard]] bool is_absolute() const { return kind != OperationKind::update; }
+  // The document goes to the end of its collection's natural order, also when the
+  // target has it already. An insertion that is repeated, or that meets a document
+  // which the copy read later, so moves it, as those behind it will be moved: when
+  // all are repeated their order is the source's again (I5).
+  [[nodiscard]] bool moves_to_end() const {
+    return collection->capped && (kind == OperationKind::insert || (kind == OperationKind::reread && newest));
+  }
 };
 
+// What to do for a document's event, whose views point into `bytes`.
+[[nodiscard]] Operation operation_of(const ChangeEvent& event, const std::shared_ptr<const bson::Document>& bytes,
+                                     const std::shared_ptr<const CollectionRef>& collection);
 // A copy that owns its bytes alone, so that it does not keep a whole reply alive.
 [[nodiscard]] Operation detached(const Operation& operation);
 // A reread of one document; owns its bytes.

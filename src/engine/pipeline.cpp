@@ -33,12 +33,12 @@ Pipeline::Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, 
     queues.push_back(&appliers_.back()->queue());
   }
   router_ = std::make_unique<Router>(
-      Router::Parts{seams.source, seams.target, seams.clock, progress_, parking_, copier_jobs_, index_jobs_},
-      Router::Settings{
-          {settings.copiers, settings.parallel_collections, settings.range_bytes, keep_bytes(settings.memory_bytes)},
-          settings.index_builders,
-          in_flight_bytes(settings.memory_bytes),
-          settings.filter},
+      Router::Parts{seams.source, seams.target, seams.clock, progress_, parking_, preparations_, copies_, index_jobs_},
+      Router::Settings{{settings.preparers, settings.copiers, settings.parallel_collections, settings.range_bytes,
+                        settings.indexes_first_weight, keep_bytes(settings.memory_bytes)},
+                       settings.index_builders,
+                       in_flight_bytes(settings.memory_bytes),
+                       settings.filter},
       std::move(job), std::move(queues), seed + 1);
   for (const auto& applier : appliers_) applier->connect(router_->signal());
   events_ =
@@ -46,11 +46,17 @@ Pipeline::Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, 
   reader_->connect(*events_);
   saver_ = std::make_unique<Saver>(seams.store, seams.clock, router_->inbox(), progress_, seed + 2);
   router_->connect(*events_, *saver_);
+  for (std::size_t i = 0; i < settings.preparers; ++i) {
+    preparers_.push_back(std::make_unique<Preparer>(
+        Preparer::Parts{seams.source, seams.target, seams.clock, preparations_, router_->inbox(), progress_},
+        seed + 400 + i));
+    preparations_.add_worker(preparers_.back()->signal());
+  }
   for (std::size_t i = 0; i < settings.copiers; ++i) {
     copiers_.push_back(std::make_unique<Copier>(
-        Copier::Parts{seams.source, seams.target, seams.clock, copier_jobs_, router_->inbox(), progress_},
-        seed + 200 + i, settings.batch_bytes));
-    copier_jobs_.add_worker(copiers_.back()->signal());
+        Copier::Parts{seams.source, seams.target, seams.clock, copies_, router_->inbox(), progress_}, seed + 200 + i,
+        settings.batch_bytes));
+    copies_.add_worker(copiers_.back()->signal());
   }
   for (std::size_t i = 0; i < settings.index_builders; ++i) {
     builders_.push_back(std::make_unique<IndexBuilder>(seams.target, seams.clock, index_jobs_, router_->inbox(),
@@ -62,6 +68,7 @@ Pipeline::Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, 
 std::vector<Role*> Pipeline::roles() {
   std::vector<Role*> out{reader_.get(), router_.get(), saver_.get()};
   for (const auto& role : appliers_) out.push_back(role.get());
+  for (const auto& role : preparers_) out.push_back(role.get());
   for (const auto& role : copiers_) out.push_back(role.get());
   for (const auto& role : builders_) out.push_back(role.get());
   return out;

@@ -1,7 +1,7 @@
 // All roles of one running job, wired together, without threads:
 //
 //   Reader ─► EventQueue ─► Router ─► ApplierQueue ─► Applier 1..K
-//                             │ ├───► JobQueue ─────► Copier 1..M, IndexBuilder 1..N
+//                             │ ├───► JobQueue ─────► Preparer 1..P, Copier 1..M, IndexBuilder 1..N
 //                             │ └───► Saver
 //                             └◄──── Mailbox (prepared, range ended, indexes built, saved)
 #pragma once
@@ -13,6 +13,7 @@
 #include "engine/copier.h"
 #include "engine/index_builder.h"
 #include "engine/parking.h"
+#include "engine/preparer.h"
 #include "engine/reader.h"
 #include "engine/router.h"
 #include "engine/saver.h"
@@ -23,11 +24,13 @@ namespace plm {
 struct PipelineSettings {
   Filter filter;
   ApplyMode mode = ApplyMode::exact;
+  std::size_t preparers = 16;
   std::size_t copiers = 4;
   std::size_t appliers = 4;
   std::size_t index_builders = 2;
   std::size_t parallel_collections = 0;
   std::int64_t range_bytes = 64'000'000;
+  std::int64_t indexes_first_weight = 1'000'000;
   std::int64_t batch_bytes = 0;  // of a read while copying; 0: the source's choice
   std::size_t apply_batch_operations = 4096;
   std::size_t memory_bytes = 512U << 20U;  // for the whole process
@@ -56,13 +59,15 @@ class Pipeline {
   // In the order of construction; what is used later outlives its users.
   Progress progress_;
   Parking parking_;
-  JobQueue<CopierJob> copier_jobs_;
+  JobQueue<PrepareJob> preparations_;
+  JobQueue<CopyJob> copies_;
   JobQueue<IndexJob> index_jobs_;
   std::unique_ptr<Reader> reader_;
   std::vector<std::unique_ptr<Applier>> appliers_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<EventQueue> events_;
   std::unique_ptr<Saver> saver_;
+  std::vector<std::unique_ptr<Preparer>> preparers_;
   std::vector<std::unique_ptr<Copier>> copiers_;
   std::vector<std::unique_ptr<IndexBuilder>> builders_;
 };

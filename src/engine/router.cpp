@@ -16,47 +16,6 @@ constexpr Millis kPublishInterval{50};
 constexpr int kEventsPerStep = 2000;
 constexpr std::size_t kEventsPerCheckpoint = 256;
 
-Operation operation_of(const ChangeEvent& event, const std::shared_ptr<const bson::Document>& bytes,
-                       const Collection& collection) {
-  Operation out;
-  out.bytes = bytes;
-  out.collection = collection.ref;
-  out.id = event.document_id;
-  out.time = event.time;
-  out.key_hash = bson::hash(event.document_id);
-  out.size_bytes = event.size_bytes;
-  switch (event.kind) {
-    case EventKind::insert:
-      out.kind = OperationKind::insert;
-      out.body = event.full_document;
-      break;
-    case EventKind::replace:
-      out.kind = OperationKind::replace;
-      out.body = event.full_document;
-      break;
-    case EventKind::update:
-      // Without the diff (portable mode) the document is read again: replaying
-      // $set over a document that the copy read later can leave its fields in
-      // another order than the source's.
-      out.kind = event.raw_update.empty() ? OperationKind::reread : OperationKind::update;
-      out.body = event.raw_update;
-      break;
-    case EventKind::erase:
-      out.kind = OperationKind::erase;
-      break;
-    case EventKind::create:
-    case EventKind::create_indexes:
-    case EventKind::drop_indexes:
-    case EventKind::modify:
-    case EventKind::rename:
-    case EventKind::drop:
-    case EventKind::drop_database:
-    case EventKind::ignored:
-      CHECK(!"not a document's event");
-  }
-  return out;
-}
-
 }  // namespace
 
 Router::Router(Parts parts, Settings settings, SavedJob job, std::vector<ApplierQueue*> appliers, std::uint64_t seed)
@@ -65,7 +24,7 @@ Router::Router(Parts parts, Settings settings, SavedJob job, std::vector<Applier
       catalog_(std::move(job.catalog)),
       sender_(std::move(appliers), Checkpoint{0, job.position.position, job.position.complete},
               settings_.in_flight_bytes),
-      copying_({catalog_, parts_.copier_jobs, sender_, parts_.progress}, settings_.copying),
+      copying_({catalog_, parts_.preparations, parts_.copies, sender_, parts_.progress}, settings_.copying),
       indexing_(catalog_, parts_.index_jobs, settings_.index_workers),
       saves_({catalog_, sender_, copying_, parts_.clock, parts_.progress}, std::move(job.position)),
       changer_(
@@ -126,6 +85,7 @@ Result<bool> Router::receive() {
 
 Status Router::on(const Prepared& message) {
   if (copying_.ended(message)) saves_.soon();
+  indexing_.made(*catalog_.find(message.collection), message.indexes);
   return {};
 }
 
@@ -265,7 +225,7 @@ void Router::route_document(const ChangeEvent& event) {
     range = &collection->range_of(event.document_id);
     if (range->state == RangeState::pending) return;
   }
-  Operation operation = operation_of(event, batch_->bytes, *collection);
+  Operation operation = operation_of(event, batch_->bytes, collection->ref);
   if (range != nullptr && range->state == RangeState::copying) {
     copying_.keep(*range, operation);
   } else {
@@ -332,7 +292,7 @@ void Router::publish() {
         ++out.indexes_unfinished;
       }
       if (task.state == IndexState::building)
-        out.building.push_back(collection.spec.ns.text() + " " + task.spec.name());
+        out.building.push_back(collection.spec.ns.for_users().text() + " " + task.spec.name());
     }
   }
   out.copying = copying_.copying();

@@ -82,7 +82,8 @@ class Router final : public Role {
     Clock& clock;
     Progress& progress;
     Parking& parking;
-    JobQueue<CopierJob>& copier_jobs;
+    JobQueue<PrepareJob>& preparations;
+    JobQueue<CopyJob>& copies;
     JobQueue<IndexJob>& index_jobs;
   };
   struct Settings {

@@ -32,9 +32,10 @@ class RouterTest : public testing::Test {
     auto job = begin_job(seams_.source, seams_.store, Filter(), warnings);
     ASSERT_TRUE(job) << job.error().message;
     const Position start = job->position.position;
-    router_ = std::make_unique<Router>(
-        Router::Parts{seams_.source, seams_.target, seams_.clock, seams_.progress, parking_, copier_jobs_, index_jobs_},
-        Router::Settings{{4, 0, 1000, memory}, 2, memory, Filter()}, *std::move(job), std::vector{&applier_}, 1);
+    router_ = std::make_unique<Router>(Router::Parts{seams_.source, seams_.target, seams_.clock, seams_.progress,
+                                                     parking_, preparations_, copies_, index_jobs_},
+                                       Router::Settings{{4, 4, 0, 1000, 0, memory}, 2, memory, Filter()},
+                                       *std::move(job), std::vector{&applier_}, 1);
     reader_ =
         std::make_unique<Reader>(seams_.source, seams_.clock, seams_.progress, start, Source::StreamOptions{true}, 2);
     events_ = std::make_unique<EventQueue>(reader_->signal(), router_->signal(), memory);
@@ -52,16 +53,14 @@ class RouterTest : public testing::Test {
       seams_.clock.advance(Millis(100));
     }
   }
-  void prepare_all(std::size_t ranges = 1) {
-    while (auto job = copier_jobs_.take()) {
-      if (!std::holds_alternative<PrepareJob>(*job)) {
-        copies_.push_back(std::get<CopyJob>(*job));
-        continue;
-      }
-      const auto& prepare = std::get<PrepareJob>(*job);
+  void prepare_all(std::size_t ranges = 1, bool with_indexes = false) {
+    while (auto job = preparations_.take()) {
       Prepared out;
-      out.collection = prepare.spec.uuid;
-      out.twin = seams_.target.create(prepare.spec.ns, {}).value();
+      out.collection = job->spec.uuid;
+      out.twin = seams_.target.create(job->spec.ns, {}).value();
+      if (with_indexes) {
+        for (const IndexSpec& index : job->indexes) out.indexes.push_back({index.name(), {}});
+      }
       out.ranges.resize(1);
       for (std::size_t i = 1; i < ranges; ++i) {
         const bson::OwnedValue bound = value_of(std::to_string(i * 100));
@@ -73,8 +72,8 @@ class RouterTest : public testing::Test {
     }
   }
   std::vector<CopyJob> copy_jobs() {
-    std::vector<CopyJob> out = std::exchange(copies_, {});
-    while (auto job = copier_jobs_.take()) out.push_back(std::get<CopyJob>(*job));
+    std::vector<CopyJob> out;
+    while (auto job = copies_.take()) out.push_back(*std::move(job));
     return out;
   }
   void end(const CopyJob& job, RangeEnded::How how) {
@@ -98,7 +97,8 @@ class RouterTest : public testing::Test {
 
   TestSeams seams_;
   Parking parking_{seams_.store, seams_.progress};
-  JobQueue<CopierJob> copier_jobs_;
+  JobQueue<PrepareJob> preparations_;
+  JobQueue<CopyJob> copies_;
   JobQueue<IndexJob> index_jobs_;
   Signal applier_signal_;
   ApplierQueue applier_{applier_signal_};
@@ -106,7 +106,6 @@ class RouterTest : public testing::Test {
   std::unique_ptr<Reader> reader_;
   std::unique_ptr<EventQueue> events_;
   std::unique_ptr<Saver> saver_;
-  std::vector<CopyJob> copies_;  // taken, and not yet given out by copy_jobs()
   std::uint64_t last_sequence_ = 0;
 };
 
@@ -261,6 +260,17 @@ TEST_F(RouterTest, APauseComesToRestAndGoesOn) {
   run();
   EXPECT_FALSE(router_->view().paused);
   EXPECT_EQ(copy_jobs().size(), 1U);
+}
+
+TEST_F(RouterTest, AnIndexThatCameWithTheTwinIsNotBuiltAgain) {
+  const Uuid uuid = create(kOther);
+  ASSERT_TRUE(seams_.source_set.create_indexes(kOther, {{json(R"({"v": 2, "key": {"a": 1}, "name": "a_1"})")}}));
+  begin();
+  run();
+  prepare_all(1, true);
+  EXPECT_EQ(router_->catalog().find(uuid)->find_index("a_1")->state, IndexState::built);
+  for (const CopyJob& job : copy_jobs()) end(job, RangeEnded::How::copied);
+  EXPECT_FALSE(index_jobs_.take());
 }
 
 }  // namespace

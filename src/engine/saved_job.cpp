@@ -140,8 +140,7 @@ Result<Collection> collection_from(bson::View document) {
   if (const bson::Value twin = document["twin"]) {
     const Twin saved{namespace_from(twin.as_document()["ns"]), Uuid(twin.as_document()["uuid"])};
     if (saved.uuid.is_nil()) return fail(torn(document, "a twin without UUID"));
-    out.ref = std::make_shared<const CollectionRef>(
-        CollectionRef{out.spec.uuid, out.spec.ns.database, saved, out.spec.is_strictly_ordered()});
+    out.ref = make_ref(out.spec, saved);
     out.twin_state = TwinState::ready;
   }
   const bson::Value saved_ranges = document["ranges"];

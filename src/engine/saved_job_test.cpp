@@ -147,7 +147,7 @@ TEST(SavedJob, ReadsACollectionWithoutTwinBack) {
 TEST(SavedJob, KeepsTheStrictOrderOfACollection) {
   Collection before = example_collection();
   before.spec.options = json(R"({"capped": true, "size": 100})");
-  EXPECT_TRUE(collection_from(to_document(before).view())->ref->strictly_ordered);
+  EXPECT_TRUE(collection_from(to_document(before).view())->ref->strictly_ordered());
 }
 
 TEST(SavedJob, ReadsAViewBack) { EXPECT_EQ(view_from(to_document(example_view()).view()).value(), example_view()); }

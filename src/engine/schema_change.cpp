@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/planted_bug.h"
+#include "engine/not_carried.h"
 
 namespace plm {
 
@@ -18,6 +19,9 @@ bson::Document options_of(bson::View description) {
   }
   return out.take();
 }
+
+// A time-series collection is its buckets; its view comes and goes with them.
+bool is_view_of_buckets(bson::View options) { return options["viewOn"].as_string().starts_with(kBucketsPrefix); }
 
 std::vector<IndexSpec> indexes_of(bson::View description) {
   std::vector<IndexSpec> out;
@@ -55,19 +59,21 @@ SchemaChange create(const ChangeEvent& event, const Catalog& catalog, const Filt
   if (!filter.selects(out.ns)) return out;
   out.options = options_of(event.description);
   if (event.description["viewOn"]) {
-    if (event.description["timeseries"]) {
-      out.warning = out.ns.text() + " is a time-series collection; it is not replicated";
-      return out;
-    }
+    if (is_view_of_buckets(event.description)) return out;
     out.kind = SchemaChange::Kind::create_view;
+    out.warning = warning_about_view({out.ns, CollectionKind::view, {}, out.options, {}}, filter);
     return out;
   }
+  if (out.ns.is_buckets()) out.options = time_series_options(out.options.view());
   if (event.uuid.is_nil()) return out;
   // Known: created by us before a crash, which the stream tells again.
   if (catalog.collections().contains(event.uuid)) return out;
   out.collection = event.uuid;
-  // convertToCapped and cloneCollectionAsCapped fill a capped collection without events.
-  out.kind = out.options["capped"].as_bool() ? SchemaChange::Kind::copy : SchemaChange::Kind::create;
+  // convertToCapped and cloneCollectionAsCapped fill a capped collection without
+  // events (C1). The former's is known by its rename, when it is full.
+  const bool capped = out.options["capped"].as_bool();
+  if (capped && event.description["temp"].as_bool()) return out;
+  out.kind = capped ? SchemaChange::Kind::copy : SchemaChange::Kind::create;
   return out;
 }
 
@@ -221,6 +227,16 @@ void modify_index(bson::View change, Collection& collection) {
   }
 }
 
+void modify_time_series(bson::View change, bson::Document& options) {
+  bson::Document merged(options["timeseries"].as_document());
+  // Follows the granularity; the server refuses a value that does not.
+  if (change["granularity"]) merged = with_field(merged.view(), "bucketMaxSpanSeconds", {});
+  for (const bson::Element& field : change) merged = with_field(merged.view(), field.key, field.value);
+  bson::Builder holder;
+  holder.append("v", merged);
+  options = with_field(options.view(), "timeseries", holder.view()["v"]);
+}
+
 // Whoever changes one part of the validation gets all parts; an empty validator is none (seen on 6.0.5).
 void complete_validation(bson::View modification, bson::Document& options) {
   if (!modification["validator"] && !modification["validationLevel"] && !modification["validationAction"]) return;
@@ -249,12 +265,7 @@ void apply_modification(bson::View modification, Collection& collection) {
     if (field.key == "index") {
       modify_index(field.value.as_document(), collection);
     } else if (field.key == "timeseries") {
-      bson::Document merged(options["timeseries"].as_document());
-      for (const bson::Element& inner : field.value.as_document())
-        merged = with_field(merged.view(), inner.key, inner.value);
-      bson::Builder holder;
-      holder.append("v", merged);
-      options = with_field(options.view(), "timeseries", holder.view()["v"]);
+      modify_time_series(field.value.as_document(), options);
     } else {
       options = with_field(options.view(), option_named(field.key), unless_off(field.key, field.value));
     }

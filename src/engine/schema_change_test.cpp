@@ -81,19 +81,14 @@ TEST_F(SchemaChangeTest, ACappedCollectionIsCopied) {
   EXPECT_TRUE(change.is_structural());
 }
 
-TEST_F(SchemaChangeTest, ConvertToCappedCopiesTheNewAndReplacesTheOld) {
+TEST_F(SchemaChangeTest, ConvertToCappedCopiesTheNewOnceItIsFullAndReplacesTheOld) {
   const Uuid old = create(kNs);
   ASSERT_TRUE(source_.convert_to_capped(kNs, 4096));
-  const SchemaChange created = plan(1);
-  EXPECT_EQ(created.kind, Kind::copy);
-  EXPECT_FALSE(created.options["temp"].exists());
-  Collection copying;
-  copying.spec.uuid = created.collection;
-  copying.spec.ns = created.ns;
-  catalog_.add(std::move(copying));
+  EXPECT_EQ(plan(1).kind, Kind::none) << "it is still being filled, without events";
   const SchemaChange renamed = plan();
-  EXPECT_EQ(renamed.kind, Kind::rename);
-  EXPECT_EQ(renamed.collection, created.collection);
+  EXPECT_EQ(renamed.kind, Kind::copy);
+  EXPECT_TRUE(renamed.needs_listing);
+  EXPECT_EQ(renamed.collection, source_.find(kNs)->uuid);
   EXPECT_EQ(renamed.ns, kNs);
   EXPECT_EQ(renamed.replaced, old);
 }
@@ -122,11 +117,52 @@ TEST_F(SchemaChangeTest, AViewIsCreatedByName) {
   EXPECT_FALSE(change.is_structural());
 }
 
-TEST_F(SchemaChangeTest, ATimeSeriesCollectionIsReportedAndLeftOut) {
-  create({"db", "t"}, R"({"viewOn": "system.buckets.t", "pipeline": [], "timeseries": {"timeField": "t"}})", false);
+TEST_F(SchemaChangeTest, AViewOfWhatIsNotReplicatedIsReported) {
+  create({"db", "v"}, R"({"viewOn": "excluded", "pipeline": []})", false);
   const SchemaChange change = plan();
-  EXPECT_EQ(change.kind, Kind::none);
-  EXPECT_NE(change.warning.find("db.t"), std::string::npos);
+  EXPECT_EQ(change.kind, Kind::create_view);
+  EXPECT_NE(change.warning.find("db.excluded"), std::string::npos);
+}
+
+// ---- time-series -------------------------------------------------------------
+
+const Namespace kSeries{"db", "t"};
+const Namespace kBuckets{"db", "system.buckets.t"};
+
+TEST_F(SchemaChangeTest, ATimeSeriesCollectionIsCreatedByTheEventOfItsBuckets) {
+  const Uuid uuid = create(kSeries, R"({"timeseries": {"timeField": "t"}, "expireAfterSeconds": 60})", false);
+  const SchemaChange of_buckets = plan(1);
+  EXPECT_EQ(of_buckets.kind, Kind::create);
+  EXPECT_EQ(of_buckets.collection, uuid);
+  EXPECT_EQ(of_buckets.ns, kBuckets);
+  EXPECT_EQ(of_buckets.options.view().json(),
+            text_of(R"({"timeseries": {"timeField": "t"}, "expireAfterSeconds": 60})"));
+  EXPECT_EQ(plan(0).kind, Kind::none) << "the event of its view";
+}
+
+TEST_F(SchemaChangeTest, ATimeSeriesCollectionIsDroppedByTheEventOfItsBuckets) {
+  const Uuid uuid = create(kSeries, R"({"timeseries": {"timeField": "t"}})", false);
+  know(kBuckets);
+  ASSERT_TRUE(source_.drop(kSeries));
+  EXPECT_EQ(plan(1).kind, Kind::none) << "the event of its view";
+  const SchemaChange of_buckets = plan(0);
+  EXPECT_EQ(of_buckets.kind, Kind::drop);
+  EXPECT_EQ(of_buckets.collection, uuid);
+}
+
+TEST_F(SchemaChangeTest, ATimeSeriesCollectionIsSelectedByItsOwnName) {
+  create({"db", "excluded"}, R"({"timeseries": {"timeField": "t"}})", false);
+  EXPECT_EQ(plan(1).kind, Kind::none);
+}
+
+// The server wants the length of buckets that belongs to the granularity, or none.
+TEST_F(SchemaChangeTest, ANewGranularityTakesTheLengthOfBucketsWithIt) {
+  Collection collection;
+  collection.spec.options =
+      json(R"({"timeseries": {"timeField": "t", "granularity": "seconds", "bucketMaxSpanSeconds": 3600}})");
+  apply_modification(json(R"({"timeseries": {"granularity": "hours"}})").view(), collection);
+  EXPECT_EQ(collection.spec.options.view().json(),
+            text_of(R"({"timeseries": {"timeField": "t", "granularity": "hours"}})"));
 }
 
 // ---- rename ------------------------------------------------------------------

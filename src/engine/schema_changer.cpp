@@ -84,8 +84,8 @@ Result<bool> SchemaChanger::drained() {
       parts_.copying.stop(collection->uuid());
       if (parts_.copying.busy(collection->uuid())) free = false;
     }
-    // Its twin is being created from the options of before.
-    if (collection->twin_state == TwinState::preparing) free = false;
+    // Its twin, and perhaps its indexes, are being created as they were before.
+    if (parts_.copying.preparing(collection->uuid())) free = false;
     if (collection->building && refused_by_builds()) {
       free = false;
       parts_.indexing.stop(collection->uuid());
@@ -203,9 +203,20 @@ Status SchemaChanger::modify() {
   CHECK(collection != nullptr);
   const std::optional<bson::Document> modification = modification_for_target(pending_->change.options.view());
   if (!modification || !collection->ref) return {};
-  auto modified = parts_.target.modify(collection->ref->twin, modification->view());
-  if (!modified) return fail(modified.error().within("collMod of " + collection->ref->twin.ns.text()));
-  return {};
+  return modify_twin(collection->ref->twin, modification->view());
+}
+
+Status SchemaChanger::modify_twin(const Twin& twin, bson::View modification) {
+  auto modified = parts_.target.modify(twin, modification);
+  if (modified) return {};
+  // The granularity of time-series knows no way back: after a restart the target
+  // may be ahead of an event that is met again. What is left to do, finalize does.
+  if (modification["timeseries"] && modified.error().server_code == server_code::invalid_options) {
+    log::info("a collMod of time-series waits for finalize",
+              {{"namespace", twin.ns.text()}, {"reason", modified.error().message}});
+    return {};
+  }
+  return fail(modified.error().within("collMod of " + twin.ns.text()));
 }
 
 Status SchemaChanger::drop_indexes() {

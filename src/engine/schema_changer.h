@@ -77,6 +77,7 @@ class SchemaChanger {
   Status drop(const Uuid& uuid);
   Status rename();
   Status modify();
+  Status modify_twin(const Twin& twin, bson::View modification);
   Status drop_indexes();
   Status change_views();
   void take_into_catalog();

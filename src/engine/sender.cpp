@@ -14,7 +14,7 @@ Sender::Sender(std::vector<ApplierQueue*> appliers, Checkpoint start, std::size_
 
 void Sender::send(Operation operation) {
   const CollectionRef& collection = *operation.collection;
-  const std::size_t hash = collection.strictly_ordered ? UuidHash()(collection.source_uuid) : operation.key_hash;
+  const std::size_t hash = collection.strictly_ordered() ? UuidHash()(collection.source_uuid) : operation.key_hash;
   const std::size_t applier = (planted_bug("wrong-order", 2) ? hash + 1 : hash) % appliers_.size();
   operation.sequence = watermark_.send(applier);
   outgoing_[applier].push_back(std::move(operation));

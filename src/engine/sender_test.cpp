@@ -15,7 +15,7 @@ constexpr std::size_t kAppliers = 4;
 class SenderTest : public testing::Test {
  protected:
   static std::shared_ptr<const CollectionRef> collection(bool strict) {
-    return collection_ref({"db", "c"}, uuid_of(1), uuid_of(2), strict);
+    return collection_ref({"db", "c"}, uuid_of(1), uuid_of(2), strict ? R"({"capped": true})" : "{}");
   }
   void send(bool strict, std::string_view id) {
     sender_.send(operation(OperationKind::insert, collection(strict), id));

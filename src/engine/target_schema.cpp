@@ -4,12 +4,25 @@
 
 namespace plm {
 
+namespace {
+
+// The most that a server takes, for a capped collection that must not remove
+// documents by itself: the source's deletions come as events (H4).
+constexpr std::int64_t kCappedBytesWhileSynchronising = std::int64_t{1} << 50;
+
+}  // namespace
+
 bson::Document creation_options(const CollectionSpec& spec) {
   bson::Builder out;
   for (const bson::Element& option : spec.options.view()) {
     if (option.key == "uuid" || option.key == "temp") continue;
     // Refused at 2147483647 here, unlike for indexes (H5); becomes real at finalize.
     if (option.key == "expireAfterSeconds") continue;
+    if (spec.is_capped() && option.key == "max") continue;
+    if (spec.is_capped() && option.key == "size") {
+      out.append(option.key, kCappedBytesWhileSynchronising);
+      continue;
+    }
     out.append(option.key, option.value);
   }
   return out.take();
@@ -23,15 +36,19 @@ Result<Uuid> create_twin(Target& target, const CollectionSpec& spec) {
   // Only an empty one may go (H13).
   auto present = target.list_collections(spec.ns.database);
   if (!present) return fail(std::move(present.error()));
-  const auto same_name = std::ranges::find(*present, spec.ns, &CollectionSpec::ns);
+  // Time-series collections share their names with all others.
+  const auto same_name = std::ranges::find_if(
+      *present, [&](const CollectionSpec& other) { return other.ns.for_users() == spec.ns.for_users(); });
   if (same_name == present->end()) {
     return fail(ErrorCode::network, spec.ns.text() + " appeared and disappeared on the target");
   }
+  const auto not_ours = [&] {
+    return fail(ErrorCode::wrong_state, spec.ns.for_users().text() + " exists on the target and is not this job's");
+  };
+  if (same_name->ns != spec.ns || same_name->is_view()) return not_ours();
   auto count = target.count_documents(spec.ns);
   if (!count) return fail(std::move(count.error()));
-  if (*count > 0 || same_name->is_view()) {
-    return fail(ErrorCode::wrong_state, spec.ns.text() + " exists on the target and is not this job's");
-  }
+  if (*count > 0) return not_ours();
   if (auto dropped = target.drop({spec.ns, same_name->uuid}); !dropped) return fail(std::move(dropped.error()));
   return target.create(spec.ns, options.view());
 }

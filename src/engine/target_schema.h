@@ -9,7 +9,7 @@
 namespace plm {
 
 // What a collection is created with on the target: options that would reject
-// or remove documents while the job runs are left out (I7).
+// or remove documents while the job runs are left out, or as large as can be (I7).
 [[nodiscard]] bson::Document creation_options(const CollectionSpec& spec);
 
 // Creates the twin of a collection. One of the same name that is there already

@@ -23,6 +23,33 @@ TEST_F(TargetSchemaTest, CreatesWithoutWhatRemovesDocuments) {
   EXPECT_EQ(creation_options(spec).view().json(), text_of(R"({"validator": {"a": 1}})"));
 }
 
+// Its deletions come as events; what it pushed out by itself could be missing later.
+TEST_F(TargetSchemaTest, CreatesACappedCollectionThatPushesNothingOut) {
+  CollectionSpec spec;
+  spec.options = json(R"({"capped": true, "size": 4096, "max": 5})");
+  EXPECT_EQ(creation_options(spec).view().json(),
+            text_of(R"({"capped": true, "size": {"$numberLong": "1125899906842624"}})"));
+}
+
+TEST_F(TargetSchemaTest, ReplacesEmptyBucketsThatAnAttemptOfUnknownOutcomeLeft) {
+  CollectionSpec spec{{"db", "system.buckets.t"}, CollectionKind::time_series, {}, {}, {}};
+  spec.options = json(R"({"timeseries": {"timeField": "t"}})");
+  const Uuid first = create_twin(seams_.target, spec).value();
+  const Uuid second = create_twin(seams_.target, spec).value();
+  EXPECT_NE(first, second);
+  EXPECT_EQ(on_target(spec.ns)->uuid, second);
+}
+
+TEST_F(TargetSchemaTest, LeavesACollectionAloneThatHasTheNameOfATimeSeriesCollection) {
+  ASSERT_TRUE(seams_.target.create({"db", "t"}, {}));
+  CollectionSpec spec{{"db", "system.buckets.t"}, CollectionKind::time_series, {}, {}, {}};
+  spec.options = json(R"({"timeseries": {"timeField": "t"}})");
+  const auto created = create_twin(seams_.target, spec);
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().code, ErrorCode::wrong_state);
+  EXPECT_EQ(created.error().message, "db.t exists on the target and is not this job's");
+}
+
 TEST_F(TargetSchemaTest, ReplacesAViewOfTheName) {
   ASSERT_TRUE(put_view(seams_.target, view("a")));
   ASSERT_TRUE(put_view(seams_.target, view("b")));

@@ -30,8 +30,9 @@ inline const Namespace kNs{"db", "c"};
 [[nodiscard]] inline Uuid uuid_of(std::uint8_t number) { return Uuid({number, 1, 2, 3, 4, 5, 0x47, 8, 0x89}); }
 
 [[nodiscard]] inline std::shared_ptr<const CollectionRef> collection_ref(const Namespace& ns, const Uuid& source,
-                                                                         const Uuid& target, bool strict = false) {
-  return std::make_shared<const CollectionRef>(CollectionRef{source, ns.database, {ns, target}, strict});
+                                                                         const Uuid& target,
+                                                                         std::string_view options = "{}") {
+  return make_ref({ns, CollectionKind::collection, source, json(options), {}}, {ns, target});
 }
 
 // `body` is a document, or the diff of an update without its envelope.

@@ -13,7 +13,6 @@ namespace plm {
 
 namespace {
 
-constexpr int kInvalidOptions = 72;
 constexpr int kCannotIndexParallelArrays = 171;
 constexpr int kCannotConvertIndexToUnique = 359;
 
@@ -52,6 +51,20 @@ bson::Document with(bson::View document, std::string_view key, const bson::Value
   for (const bson::Element& field : document) out.append(field.key, field.key == key ? value : field.value);
   if (!document[key]) out.append(key, value);
   return out.take();
+}
+
+// Granularities only become coarser (mongod 6.0.5).
+Result<bson::Document> modified_time_series(bson::View old, bson::View change) {
+  constexpr std::array<std::string_view, 3> granularities = {"seconds", "minutes", "hours"};
+  const auto place_of = [&](bson::View options) {
+    return std::ranges::find(granularities, options["granularity"].as_string("seconds"));
+  };
+  if (change["granularity"] && place_of(change) < place_of(old)) {
+    return fail(server_error(server_code::invalid_options, "Invalid transition for timeseries.granularity"));
+  }
+  bson::Document out(old);
+  for (const bson::Element& field : change) out = with(out.view(), field.key, field.value);
+  return out;
 }
 
 bson::Value at_path(bson::View document, std::string_view path) {
@@ -153,8 +166,10 @@ bool IdLess::operator()(const bson::Value& left, const bson::Value& right) const
 }
 
 CollectionSpec MemoryCollection::spec() const {
-  return {
-      ns, is_view() ? CollectionKind::view : CollectionKind::collection, uuid, options, indexes, unfinished_indexes};
+  const CollectionKind kind = is_view() ? CollectionKind::view : kind_of(ns);
+  return {ns,      kind,
+          uuid,    kind == CollectionKind::time_series ? time_series_options(options.view()) : options,
+          indexes, unfinished_indexes};
 }
 
 DocumentPtr MemoryCollection::find(const bson::Value& id) const {
@@ -317,6 +332,7 @@ void MemoryDeployment::remove_collection(const Namespace& ns) {
 
 Result<Uuid> MemoryDeployment::create(const Namespace& ns, bson::View options) {
   if (find(ns) != nullptr) return name_taken(ns);
+  if (options["timeseries"] && !ns.is_buckets()) return create_time_series(ns, options);
   const MemoryCollection& collection = add_collection(ns, options);
   bson::Builder description;
   description.append_all(collection.options.view());
@@ -334,9 +350,35 @@ Result<Uuid> MemoryDeployment::create(const Namespace& ns, bson::View options) {
   return collection.uuid;
 }
 
+Result<Uuid> MemoryDeployment::create_time_series(const Namespace& ns, bson::View options) {
+  const std::string buckets = std::string(kBucketsPrefix) + ns.collection;
+  bson::Builder of_buckets;
+  {
+    auto validator = of_buckets.document("validator");
+    validator->append("$jsonSchema", bson::Document());
+  }
+  of_buckets.append("clusteredIndex", true).append_all(options);
+  auto uuid = create({ns.database, buckets}, of_buckets.view());
+  if (!uuid) return uuid;
+  bson::Builder of_view;
+  of_view.append("viewOn", buckets);
+  {
+    auto pipeline = of_view.array("pipeline");
+  }
+  if (auto view = create(ns, of_view.view()); !view) return view;
+  return uuid;
+}
+
 Status MemoryDeployment::drop(const Namespace& ns) {
   const MemoryCollection* collection = find(ns);
   if (collection == nullptr) return no_collection(ns);
+  if (collection->is_view_of_buckets()) {
+    return drop({ns.database, std::string(collection->options["viewOn"].as_string())});
+  }
+  if (ns.is_buckets() && find(ns.for_users()) != nullptr) {
+    oplog_.add_ddl({.type = "drop", .ns = ns.for_users()});
+    remove_collection(ns.for_users());
+  }
   oplog_.add_ddl({.type = "drop", .ns = ns, .uuid = collection->uuid});
   remove_collection(ns);
   return {};
@@ -428,6 +470,9 @@ Status MemoryDeployment::drop_index(const Namespace& ns, const std::string& name
 Status MemoryDeployment::modify(const Namespace& ns, bson::View change) {
   MemoryCollection* collection = find(ns);
   if (collection == nullptr) return no_collection(ns);
+  if (collection->is_view_of_buckets()) {
+    return modify({ns.database, std::string(collection->options["viewOn"].as_string())}, change);
+  }
   bson::Builder description;
   bson::Document options = collection->options;
   for (const bson::Element& field : change) {
@@ -438,7 +483,13 @@ Status MemoryDeployment::modify(const Namespace& ns, bson::View change) {
       continue;
     }
     description.append(field.key, field.value);
-    if (field.key == "cappedSize" || field.key == "cappedMax") {
+    if (field.key == "timeseries") {
+      auto modified = modified_time_series(options["timeseries"].as_document(), field.value.as_document());
+      if (!modified) return fail(std::move(modified.error()));
+      bson::Builder holder;
+      holder.append("v", *modified);
+      options = with(options.view(), "timeseries", holder.view()["v"]);
+    } else if (field.key == "cappedSize" || field.key == "cappedMax") {
       const std::string_view option = field.key == "cappedSize" ? "size" : "max";
       options = with(options.view(), option, field.value);
     } else if (field.key == "expireAfterSeconds" && field.value.as_string() == "off") {
@@ -477,7 +528,7 @@ Result<bool> MemoryDeployment::modify_index(MemoryCollection& collection, bson::
   IndexSpec changed{std::move(spec)};
   if (changed.is_unique() && !found->is_unique()) {
     if (!found->is_prepare_unique()) {
-      return fail(server_error(kInvalidOptions, "Cannot make index unique with 'prepareUnique=false'"));
+      return fail(server_error(server_code::invalid_options, "Cannot make index unique with 'prepareUnique=false'"));
     }
     if (!check_build(collection, changed)) {
       return fail(server_error(kCannotConvertIndexToUnique, "Cannot convert the index to unique"));

@@ -59,6 +59,7 @@ struct MemoryCollection {
   std::int64_t size_bytes = 0;  // of the documents
 
   [[nodiscard]] bool is_view() const { return uuid.is_nil(); }
+  [[nodiscard]] bool is_view_of_buckets() const { return options["viewOn"].as_string().starts_with(kBucketsPrefix); }
   [[nodiscard]] bool is_temporary() const { return options["temp"].as_bool(); }
   [[nodiscard]] CollectionSpec spec() const;
   // Null when there is none.
@@ -104,8 +105,10 @@ class MemoryDeployment {
   };
   [[nodiscard]] Transaction transaction() { return Transaction(oplog_); }
 
-  // A view when the options have viewOn; its UUID is nil.
+  // A view when the options have viewOn; its UUID is nil. A time-series collection
+  // when they have timeseries: its buckets, whose UUID it is, and a view of them.
   Result<Uuid> create(const Namespace& ns, bson::View options);
+  // Of a time-series collection buckets and view go together.
   Status drop(const Namespace& ns);
   Status rename(const Namespace& from, const Namespace& to, bool drop_target = false);
   // One event for those that did not exist. The first that fails stops it.
@@ -142,6 +145,7 @@ class MemoryDeployment {
   Uuid new_uuid();
   MemoryCollection& add_collection(const Namespace& ns, bson::View options);
   void remove_collection(const Namespace& ns);
+  Result<Uuid> create_time_series(const Namespace& ns, bson::View options);
   Status rename_across(MemoryCollection& from, const Namespace& to, bool drop_target);
   void store(MemoryCollection& collection, const bson::Value& id, DocumentPtr document);
   void evict(MemoryCollection& collection);

@@ -12,7 +12,6 @@ namespace {
 constexpr std::size_t kDocumentsPerReply = 3;
 
 constexpr int kMaxTimeExpired = 50;
-constexpr int kCappedPositionLost = 136;
 constexpr int kCursorNotFound = server_code::cursor_not_found;
 
 // Collects the documents of a batch.
@@ -101,7 +100,7 @@ class MemoryReader final : public RangeReader {
     const std::vector<MemoryDocument> rest = collection.natural_order(last_position_ == 0 ? 0 : last_position_ - 1);
     const bool on_last = !rest.empty() && rest.front().position == last_position_;
     if (last_position_ != 0 && !on_last) {
-      return fail(server_error(kCappedPositionLost, "position in capped collection being deleted"));
+      return fail(server_error(server_code::capped_position_lost, "position in capped collection being deleted"));
     }
     const std::size_t next = on_last ? 1 : 0;
     if (next == rest.size()) return nullptr;
@@ -184,10 +183,17 @@ std::vector<std::string> database_names(const MemoryDeployment& deployment) {
 std::vector<CollectionSpec> collection_specs(const MemoryDeployment& deployment, const std::string& database) {
   std::vector<CollectionSpec> out;
   for (const auto& [ns, collection] : deployment.collections()) {
-    if (ns.database == database && !ns.collection.starts_with("system.") && !collection->is_temporary()) {
-      out.push_back(collection->spec());
-    }
+    if (ns.database != database || is_servers_own(ns.collection)) continue;
+    if (!collection->is_temporary() && !collection->is_view_of_buckets()) out.push_back(collection->spec());
   }
+  return out;
+}
+
+std::size_t natural_order_of(const MemoryCollection* collection) {
+  std::size_t out = 0;
+  if (collection == nullptr) return out;
+  for (const MemoryDocument& stored : collection->natural_order())
+    out = bson::hash_behind(out, (*stored.document)["_id"]);
   return out;
 }
 
@@ -259,6 +265,10 @@ Result<std::int64_t> MemorySource::count_documents(const Namespace& ns) {
     const MemoryCollection* collection = deployment_.find(ns);
     return collection == nullptr ? 0 : std::ssize(collection->documents);
   });
+}
+
+Result<std::size_t> MemorySource::natural_order(const Namespace& ns) {
+  return call([&]() -> Result<std::size_t> { return natural_order_of(deployment_.find(ns)); });
 }
 
 Result<MemoryCollection*> MemorySource::find(const SourceRead& read) {

@@ -45,9 +45,11 @@ class MemorySource : public Source {
   Result<std::vector<std::string>> list_databases() override;
   Result<std::vector<CollectionSpec>> list_collections(const std::string& database) override;
   Result<CollectionSpec> describe(const std::string& database, const Uuid& uuid) override;
+  Result<std::vector<std::string>> not_carried() override { return std::vector<std::string>(); }
   Result<CollectionStats> stats(const Namespace& ns) override;
   Result<std::vector<bson::OwnedValue>> sample_ids(const Namespace& ns, int count) override;
   Result<std::int64_t> count_documents(const Namespace& ns) override;
+  Result<std::size_t> natural_order(const Namespace& ns) override;
   Result<std::unique_ptr<RangeReader>> read_range(const SourceRead& read, const KeyBounds& bounds,
                                                   const RangeOptions& options) override;
   Result<ReadDocuments> read_documents(const SourceRead& read, const std::vector<bson::OwnedValue>& ids) override;
@@ -71,10 +73,11 @@ class MemorySource : public Source {
   std::function<void()> interference_;
 };
 
-// What list_databases, list_collections and count_documents answer on both sides.
+// What list_databases, list_collections, natural_order and info answer on both sides.
 [[nodiscard]] std::vector<std::string> database_names(const MemoryDeployment& deployment);
 [[nodiscard]] std::vector<CollectionSpec> collection_specs(const MemoryDeployment& deployment,
                                                            const std::string& database);
+[[nodiscard]] std::size_t natural_order_of(const MemoryCollection* collection);
 [[nodiscard]] ServerInfo server_info(const MemoryDeployment& deployment);
 
 }  // namespace plm

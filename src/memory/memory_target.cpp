@@ -62,9 +62,13 @@ Result<std::int64_t> MemoryTarget::count_documents(const Namespace& ns) {
   });
 }
 
+Result<std::size_t> MemoryTarget::natural_order(const Namespace& ns) {
+  return faults_.call([&]() -> Result<std::size_t> { return natural_order_of(deployment_.find(ns)); });
+}
+
 Result<Uuid> MemoryTarget::create(const Namespace& ns, bson::View options) {
   return faults_.call([&]() -> Result<Uuid> {
-    auto uuid = deployment_.create(ns, options);
+    auto uuid = deployment_.create(ns.for_users(), options);
     (void)note_strict_parts({});
     return uuid;
   });

@@ -41,6 +41,7 @@ class MemoryTarget : public Target {
   Result<std::vector<std::string>> list_databases() override;
   Result<std::vector<CollectionSpec>> list_collections(const std::string& database) override;
   Result<std::int64_t> count_documents(const Namespace& ns) override;
+  Result<std::size_t> natural_order(const Namespace& ns) override;
   Result<Uuid> create(const Namespace& ns, bson::View options) override;
   Status drop(const Twin& twin) override;
   Status drop_view(const Namespace& ns) override;

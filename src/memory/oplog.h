@@ -16,6 +16,8 @@
 // - modify: the fields of the collMod, without those of an index that it left as
 //   it was (so it may be empty); numbers may have become 64-bit. The real event
 //   also has stateBeforeChange, which is left out here.
+// - A time-series collection has the events of its buckets; those of its view (create
+//   behind, drop in front of theirs) mean nothing. That of its modify is left out here.
 // - drop: nothing more. dropDatabase: ns has only db; before it come the drops of
 //   the collections, none of the views.
 // - The events of a transaction have one clusterTime, txnNumber and lsid. A

@@ -6,6 +6,8 @@ namespace plm {
 
 namespace {
 
+constexpr std::int64_t kMostCappedBytes = std::int64_t{1} << 50;
+
 bool same_fields(bson::View left, bson::View right) {
   std::ptrdiff_t left_fields = 0;
   for (const bson::Element& field : left) {
@@ -115,6 +117,10 @@ std::vector<std::string> strict_parts(const MemoryDeployment& deployment) {
   std::vector<std::string> out;
   for (const auto& [ns, collection] : deployment.collections()) {
     if (collection->options["expireAfterSeconds"]) out.push_back(ns.text() + " expires documents");
+    const bson::View options = collection->options.view();
+    if (options["capped"].as_bool() && (options["max"] || options["size"].as_int64() < kMostCappedBytes)) {
+      out.push_back(ns.text() + " pushes documents out");
+    }
     for (const IndexSpec& index : collection->indexes) {
       const bool expires = index.is_ttl() && index.spec["expireAfterSeconds"].as_int64() < kNeverExpires;
       if (index.is_unique() || index.is_prepare_unique() || expires) {

@@ -33,7 +33,8 @@ struct SnapshotAspects {
                                            const SnapshotAspects& aspects = {});
 
 // Indexes and collections that could reject or remove a document (invariant I7):
-// unique, prepareUnique, expiring before kNeverExpires. One sentence for each.
+// unique, prepareUnique, expiring before kNeverExpires, capped below the most
+// that a server takes. One sentence for each.
 [[nodiscard]] std::vector<std::string> strict_parts(const MemoryDeployment& deployment);
 
 }  // namespace plm

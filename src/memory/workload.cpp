@@ -62,6 +62,8 @@ void Workload::step() {
     change_capped();
   } else if (random_.chance(mix.databases)) {
     change_database();
+  } else if (random_.chance(mix.series)) {
+    change_series();
   } else {
     change_structure();
   }
@@ -83,8 +85,7 @@ MemoryCollection* Workload::any_collection() {
   return nullptr;
 }
 
-void Workload::write() {
-  const Namespace ns = any_collection_name();
+void Workload::write(const Namespace& ns) {
   const bson::OwnedValue id = random_id(random_, options_.ids);
   const MemoryCollection* collection = deployment_.find(ns);
   const DocumentPtr old = collection == nullptr ? nullptr : collection->find(id.value());
@@ -194,13 +195,49 @@ void Workload::change_view() {
 
 void Workload::change_capped() {
   const Namespace ns = any_collection_name();
-  if (deployment_.find(ns) != nullptr) {
-    (void)deployment_.convert_to_capped(ns, std::int64_t{256} * random_.between(1, 4));
+  const MemoryCollection* collection = deployment_.find(ns);
+  if (collection == nullptr) {
+    bson::Builder options;
+    options.append("capped", true).append("size", std::int32_t{4096}).append("max", random_.between(3, 8));
+    (void)deployment_.create(ns, options.view());
+  } else if (collection->spec().is_capped() && random_.chance(0.8)) {
+    bson::Builder change;
+    if (random_.chance(0.5)) {
+      change.append("cappedSize", std::int64_t{256} * random_.between(1, 8));
+    } else {
+      change.append("cappedMax", random_.between(2, 20));
+    }
+    (void)deployment_.modify(ns, change.view());
+  } else {
+    (void)deployment_.convert_to_capped(ns, std::int64_t{256} * random_.between(1, 8));
+  }
+}
+
+void Workload::change_series() {
+  const Namespace ns{numbered("db", options_.databases, random_), "series"};
+  const Namespace buckets{ns.database, std::string(kBucketsPrefix) + ns.collection};
+  bson::Builder options;
+  {
+    auto series = options.document("timeseries");
+    const char* granularity = random_.chance(0.5) ? "minutes" : "hours";
+    if (deployment_.find(ns) == nullptr) series->append("timeField", "t");
+    series->append("granularity", deployment_.find(ns) == nullptr ? "seconds" : granularity);
+  }
+  if (random_.chance(0.3)) options.append("expireAfterSeconds", std::int32_t{3600});
+  if (deployment_.find(ns) == nullptr) {
+    (void)deployment_.create(ns, options.view());
     return;
   }
-  bson::Builder options;
-  options.append("capped", true).append("size", std::int32_t{4096}).append("max", random_.between(3, 8));
-  (void)deployment_.create(ns, options.view());
+  switch (random_.below(8)) {
+    case 0:
+      (void)deployment_.drop(ns);
+      return;
+    case 1:
+      (void)deployment_.modify(ns, options.view());
+      return;
+    default:
+      for (int i = 0; i < 10; ++i) write(buckets);
+  }
 }
 
 void Workload::change_database() {

@@ -15,6 +15,7 @@ class Workload {
     double structure = 0.05;  // create, drop, rename, views, indexes, collMod
     double capped = 0.0;      // of the structure: capped collections, convertToCapped
     double databases = 0.0;   // of the structure: dropDatabase, renames to another database
+    double series = 0.0;      // of the structure: time-series collections, and writes of their buckets
     double compound = 0.0;    // of the indexes: over two fields; they refuse documents with two arrays
     double notes = 0.05;      // no-ops
   };
@@ -39,11 +40,13 @@ class Workload {
   [[nodiscard]] Namespace any_view_name();
   // A collection that exists; null when there is none.
   MemoryCollection* any_collection();
-  void write();
+  void write() { write(any_collection_name()); }
+  void write(const Namespace& ns);
   void transaction();
   void change_structure();
   void change_capped();
   void change_database();
+  void change_series();
   void change_indexes(const Namespace& ns);
   void modify(const MemoryCollection& collection);
   void change_view();

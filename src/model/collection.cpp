@@ -15,6 +15,14 @@ IndexSpec IndexSpec::plain() const {
   return {out.take()};
 }
 
+bson::Document time_series_options(bson::View of_buckets) {
+  bson::Builder out;
+  for (const bson::Element& option : of_buckets) {
+    if (option.key != "validator" && option.key != "clusteredIndex") out.append(option.key, option.value);
+  }
+  return out.take();
+}
+
 bool CollectionSpec::has_collation() const {
   const bson::Value locale = options["collation"].as_document().find("locale");
   return locale.exists() && locale.as_string() != "simple";

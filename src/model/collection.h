@@ -38,11 +38,20 @@ inline constexpr std::int32_t kNeverExpires = 2147483647;
 
 enum class CollectionKind { collection, view, time_series };
 
+// Of what is no view: buckets are those of a time-series collection.
+[[nodiscard]] inline CollectionKind kind_of(const Namespace& ns) {
+  return ns.is_buckets() ? CollectionKind::time_series : CollectionKind::collection;
+}
+
+// What a user gives to create a time-series collection, from the options of its
+// buckets: without those that the server adds by itself, and refuses.
+[[nodiscard]] bson::Document time_series_options(bson::View of_buckets);
+
 struct CollectionSpec {
-  Namespace ns;
+  Namespace ns;  // of a time-series collection: of its buckets, whose are UUID and indexes, too
   CollectionKind kind = CollectionKind::collection;
   Uuid uuid;                                       // nil for views
-  bson::Document options;                          // as listCollections gives them; viewOn and pipeline for views
+  bson::Document options;                          // as create takes them; viewOn and pipeline for views
   std::vector<IndexSpec> indexes;                  // ready ones, without _id_; empty for views
   std::vector<IndexSpec> unfinished_indexes = {};  // that are being built
 
@@ -52,8 +61,11 @@ struct CollectionSpec {
   // A collation other than the simple one: equality of keys is the server's
   // affair, so all documents are ordered as one.
   [[nodiscard]] bool has_collation() const;
-  // One range, one applier, one order.
-  [[nodiscard]] bool is_strictly_ordered() const { return is_capped() || has_collation(); }
+  // One range, one applier, one order. The _ids of buckets are ObjectIds, which no
+  // collation concerns.
+  [[nodiscard]] bool is_strictly_ordered() const {
+    return is_capped() || (has_collation() && kind != CollectionKind::time_series);
+  }
 
   bool operator==(const CollectionSpec&) const = default;
 };

@@ -89,6 +89,9 @@ TEST(CollectionSpec, IsStrictlyOrderedWhenCappedOrCollated) {
   EXPECT_TRUE(collection(R"({"capped": true})").is_strictly_ordered());
   EXPECT_TRUE(collection(R"({"collation": {"locale": "fr"}})").is_strictly_ordered());
   EXPECT_FALSE(collection(R"({"validator": {"a": 1}, "collation": {"locale": "simple"}})").is_strictly_ordered());
+  CollectionSpec series = collection(R"({"collation": {"locale": "fr"}})");
+  series.kind = CollectionKind::time_series;
+  EXPECT_FALSE(series.is_strictly_ordered());
 }
 
 TEST(CollectionSpec, IsAViewOnlyByItsKind) {
@@ -98,6 +101,14 @@ TEST(CollectionSpec, IsAViewOnlyByItsKind) {
   EXPECT_TRUE(spec.is_view());
   spec.kind = CollectionKind::time_series;
   EXPECT_FALSE(spec.is_view());
+}
+
+TEST(TimeSeriesOptions, AreWhatAUserGives) {
+  const CollectionSpec of_buckets = collection(R"({"validator": {"a": 1}, "clusteredIndex": true,
+      "expireAfterSeconds": 60, "timeseries": {"timeField": "t", "some_day_new": 1}})");
+  const CollectionSpec given =
+      collection(R"({"expireAfterSeconds": 60, "timeseries": {"timeField": "t", "some_day_new": 1}})");
+  EXPECT_EQ(time_series_options(of_buckets.options.view()), given.options);
 }
 
 TEST(CollectionSpec, IsEqualWhenEveryPartIs) {

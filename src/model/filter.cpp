@@ -27,6 +27,7 @@ std::string fault_of(std::string_view entry) {
   if (collection.starts_with('.')) return "has a collection name that begins with a dot";
   if (collection.find('$') != std::string_view::npos) return "has a '$' in its collection name";
   if (!replicable(database, "any")) return "names a database that never takes part";
+  if (collection.starts_with(kBucketsPrefix)) return "names buckets; name the time-series collection itself";
   if (!replicable(database, collection)) return "names a collection that never takes part";
   if (collection.size() > 1 && collection.ends_with('*')) {
     return "has a '*' that stands for a part of a name; only database.* is possible";
@@ -72,6 +73,7 @@ bool Filter::Names::holds(std::string_view database, std::string_view collection
 
 bool Filter::selects(std::string_view database, std::string_view collection) const {
   if (!replicable(database, collection)) return false;
+  collection = name_for_users(collection);
   if (!include_.empty() && !included_.holds(database, collection)) return false;
   return !excluded_.holds(database, collection);
 }

@@ -14,7 +14,8 @@ namespace plm {
 // Entries are "db.coll" or "db.*", split at the first dot, case-sensitive.
 // Exclude wins; an empty include list means all. Immutable once made. A
 // database with '*' in its name, or a collection whose name ends with '*', can
-// exist but cannot be named: whoever writes that expects a wildcard.
+// exist but cannot be named: whoever writes that expects a wildcard. A time-series
+// collection goes by its own name; selects() takes that of its buckets, too.
 class Filter {
  public:
   Filter() = default;  // everything replicable

@@ -46,6 +46,14 @@ TEST(Filter, SelectsOnlyWhatIsIncluded) {
   EXPECT_FALSE(one.selects("other", "orders"));
 }
 
+TEST(Filter, SelectsBucketsByTheNameOfTheirTimeSeriesCollection) {
+  const Filter one = filter({"shop.orders", "stock.*"}, {"stock.out"});
+  EXPECT_TRUE(one.selects("shop", "system.buckets.orders"));
+  EXPECT_FALSE(one.selects("shop", "system.buckets.people"));
+  EXPECT_TRUE(one.selects("stock", "system.buckets.in"));
+  EXPECT_FALSE(one.selects("stock", "system.buckets.out"));
+}
+
 TEST(Filter, SelectsAllButWhatIsExcluded) {
   const Filter one = filter({}, {"shop.orders", "stock.*"});
   EXPECT_FALSE(one.selects("shop", "orders"));
@@ -143,6 +151,7 @@ TEST(Filter, RefusesEveryMalformedEntryByName) {
       {"local.oplog.rs", "names a database that never takes part"},
       {"percona_link_mongodb.*", "names a database that never takes part"},
       {"shop.system.views", "names a collection that never takes part"},
+      {"shop.system.buckets.x", "names buckets; name the time-series collection itself"},
       {"shop.order*", "has a '*' that stands for a part of a name; only database.* is possible"},
       {"shop.**", "has a '*' that stands for a part of a name; only database.* is possible"},
   };

@@ -34,19 +34,31 @@ TEST(Namespace, CanBeAKeyOfUnorderedContainers) {
   EXPECT_FALSE(set.contains(Namespace{"b", "b"}));
 }
 
+TEST(Namespace, OfBucketsIsKnownToUsersByTheNameOfTheTimeSeriesCollection) {
+  const Namespace buckets{"db", "system.buckets.weather.hourly"};
+  EXPECT_TRUE(buckets.is_buckets());
+  EXPECT_EQ(buckets.for_users(), (Namespace{"db", "weather.hourly"}));
+  const Namespace other{"db", "weather"};
+  EXPECT_FALSE(other.is_buckets());
+  EXPECT_EQ(other.for_users(), other);
+}
+
 TEST(Replicable, IsWhatBelongsToUsers) {
   EXPECT_TRUE(replicable("shop", "orders"));
   EXPECT_TRUE(replicable("shop", "systematic"));
   EXPECT_TRUE(replicable("shop", "my.system.orders"));
   EXPECT_TRUE(replicable("Admin", "x"));
   EXPECT_TRUE(replicable("administration", "x"));
+  EXPECT_TRUE(replicable("shop", "system.buckets.orders"));
+  EXPECT_TRUE(replicable("shop", "system.js"));
 }
 
 TEST(Replicable, IsNotWhatBelongsToTheServerOrToPlm) {
   for (const char* database : {"admin", "config", "local", "percona_link_mongodb", ""}) {
     EXPECT_FALSE(replicable(database, "orders")) << database;
   }
-  for (const char* collection : {"system.views", "system.js", "system.profile", "system."}) {
+  for (const char* collection :
+       {"system.views", "system.js.x", "system.profile", "system.", "system.buckets", "system.buckets.system.js"}) {
     EXPECT_FALSE(replicable("shop", collection)) << collection;
   }
 }

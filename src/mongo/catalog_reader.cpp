@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <type_traits>
 
+#include "bson/order.h"
 #include "mongo/cursor.h"
 
 namespace plm::mongo {
 namespace {
-
-constexpr std::string_view kBuckets = "system.buckets.";
 
 // An index build that is not finished is listed as {spec: {...}, buildUUID: ...}.
 bool is_building(bson::View entry) { return entry["buildUUID"].exists(); }
@@ -32,16 +30,10 @@ IndexSpec without_namespace(bson::View spec) {
   return {out.take()};
 }
 
-// `name` is a collection's name or its UUID.
-template <typename Name>
-Status visit_indexes(Connection& connection, const std::string& database, const Name& name,
+Status visit_indexes(Connection& connection, const std::string& database, const Uuid& uuid,
                      const std::function<void(bson::View)>& visit) {
   bson::Builder command;
-  if constexpr (std::is_same_v<Name, Uuid>) {
-    name.append_to(command, "listIndexes");
-  } else {
-    command.append("listIndexes", name);
-  }
+  uuid.append_to(command, "listIndexes");
   command.append("includeBuildUUIDs", true);
   auto read = read_all(connection, database, command.view(), visit);
   if (!read) return fail(read.error());
@@ -54,10 +46,9 @@ struct Indexes {
 };
 
 // Without those that the collection has by its nature.
-template <typename Name>
-Result<Indexes> read_indexes(Connection& connection, const std::string& database, const Name& name) {
+Result<Indexes> read_indexes(Connection& connection, const std::string& database, const Uuid& uuid) {
   Indexes out;
-  const Status read = visit_indexes(connection, database, name, [&](bson::View entry) {
+  const Status read = visit_indexes(connection, database, uuid, [&](bson::View entry) {
     if (is_inherent(spec_of(entry))) return;
     (is_building(entry) ? out.building : out.ready).push_back(without_namespace(spec_of(entry)));
   });
@@ -68,15 +59,10 @@ Result<Indexes> read_indexes(Connection& connection, const std::string& database
 CollectionSpec spec_from(const std::string& database, bson::View entry) {
   CollectionSpec out;
   out.ns = {database, std::string(entry["name"].as_string())};
-  out.options = bson::Document(entry["options"].as_document());
-  const std::string_view type = entry["type"].as_string();
-  if (type == "view") {
-    out.kind = CollectionKind::view;
-  } else if (type == "timeseries") {
-    out.kind = CollectionKind::time_series;
-  } else {
-    out.uuid = Uuid(entry["info"].as_document()["uuid"]);
-  }
+  const bson::View options = entry["options"].as_document();
+  out.kind = entry["type"].as_string() == "view" ? CollectionKind::view : kind_of(out.ns);
+  out.options = out.kind == CollectionKind::time_series ? time_series_options(options) : bson::Document(options);
+  out.uuid = Uuid(entry["info"].as_document()["uuid"]);
   return out;
 }
 
@@ -114,9 +100,7 @@ Status add_indexes(Connection& connection, std::vector<CollectionSpec>& collecti
       ++at;
       continue;
     }
-    auto indexes = at->kind == CollectionKind::time_series
-                       ? read_indexes(connection, at->ns.database, at->ns.collection)
-                       : read_indexes(connection, at->ns.database, at->uuid);
+    auto indexes = read_indexes(connection, at->ns.database, at->uuid);
     if (indexes) {
       at->indexes = std::move(indexes->ready);
       at->unfinished_indexes = std::move(indexes->building);
@@ -261,20 +245,14 @@ Result<std::vector<CollectionSpec>> CatalogReader::list_collections(const std::s
   auto connection = pool_->connect();
   if (!connection) return fail(connection.error());
   std::vector<CollectionSpec> out;
-  std::map<std::string, Uuid, std::less<>> buckets;
   const bson::Document command = list_command({}, {});
   auto read = read_all(*connection, database, command.view(), [&](bson::View entry) {
-    const std::string_view name = entry["name"].as_string();
-    if (name.starts_with(kBuckets)) {
-      buckets.emplace(name.substr(kBuckets.size()), Uuid(entry["info"].as_document()["uuid"]));
-    }
-    if (name.starts_with("system.") || entry["options"].as_document()["temp"].as_bool()) return;
+    const bool is_view_of_buckets = entry["type"].as_string() == "timeseries";
+    if (is_view_of_buckets || entry["options"].as_document()["temp"].as_bool()) return;
+    if (is_servers_own(entry["name"].as_string())) return;
     out.push_back(spec_from(database, entry));
   });
   if (!read) return fail(read.error().within("listing the collections of " + database));
-  for (CollectionSpec& spec : out) {
-    if (spec.kind == CollectionKind::time_series) spec.uuid = buckets[spec.ns.collection];
-  }
   if (auto added = add_indexes(*connection, out); !added) return fail(added.error());
   return out;
 }
@@ -358,7 +336,9 @@ Result<CollectionStats> CatalogReader::stats(const Namespace& ns) const {
   CollectionStats out;
   auto read = read_all(*connection, ns.database, command.view(), [&](bson::View shard) {
     const bson::View storage = shard["storageStats"].as_document();
-    out.documents += storage["count"].as_int64();
+    // Of buckets the server counts only what is in "timeseries".
+    const bson::Value buckets = storage["timeseries"].as_document()["bucketCount"];
+    out.documents += (buckets ? buckets : storage["count"]).as_int64();
     out.size_bytes += storage["size"].as_int64();
   });
   if (!read) return fail(read.error().within("reading the statistics of " + ns.text()));
@@ -371,6 +351,26 @@ Result<std::int64_t> CatalogReader::count_documents(const Namespace& ns) const {
   auto count = count_keys(*connection, ns);
   if (!count) return fail(count.error().within("counting " + ns.text()));
   return count;
+}
+
+Result<std::size_t> CatalogReader::natural_order(const Namespace& ns) const {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  bson::Builder command;
+  command.append("find", ns.collection);
+  {
+    auto projection = command.document("projection");
+    projection->append("_id", 1);
+  }
+  {
+    auto hint = command.document("hint");
+    hint->append("$natural", 1);
+  }
+  std::size_t out = 0;
+  auto read = read_all(*connection, ns.database, command.view(),
+                       [&](bson::View document) { out = bson::hash_behind(out, document["_id"]); });
+  if (!read) return fail(read.error().within("reading the natural order of " + ns.text()));
+  return out;
 }
 
 }  // namespace plm::mongo

@@ -21,8 +21,8 @@ class CatalogReader {
 
   Result<ServerInfo> info() const;
   Result<std::vector<std::string>> list_databases() const;
-  // Without temporary collections and "system." ones. A time-series collection
-  // is listed under its own name with the UUID of its buckets.
+  // Without temporary collections and the server's own "system." ones. Of a
+  // time-series collection its buckets are listed, not its view.
   Result<std::vector<CollectionSpec>> list_collections(const std::string& database) const;
   // Errors: not_found.
   Result<CollectionSpec> describe(const std::string& database, const Uuid& uuid) const;
@@ -44,6 +44,7 @@ class CatalogReader {
   // unclean shutdown leaves wrong. In steps of bounded time, so not of one
   // instant while the collection is written.
   Result<std::int64_t> count_documents(const Namespace& ns) const;
+  Result<std::size_t> natural_order(const Namespace& ns) const;
 
  private:
   std::shared_ptr<Pool> pool_;

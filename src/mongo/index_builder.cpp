@@ -17,12 +17,31 @@ constexpr seconds kOutOfSightAfter{30};
 constexpr seconds kPollInterval{1};
 constexpr int kMostAttempts = 3;
 
+// The listed specification of an index with the simple collation names none;
+// taken so, it would get that of its collection.
+bson::Document with_collation(bson::View spec) {
+  if (spec["collation"] || spec["v"].as_int64() == 1) return bson::Document(spec);
+  bson::Builder out(spec.size() + 64);
+  for (const bson::Element& field : spec) {
+    if (field.key == "originalSpec") {  // of time-series
+      out.append(field.key, with_collation(field.value.as_document()));
+    } else {
+      out.append(field.key, field.value);
+    }
+  }
+  {
+    auto collation = out.document("collation");
+    collation->append("locale", "simple");
+  }
+  return out.take();
+}
+
 bson::Document create_indexes_command(const Twin& twin, std::span<const IndexSpec> indexes) {
   bson::Builder command;
   command.append("createIndexes", twin.ns.collection);
   {
     auto array = command.array("indexes");
-    for (const IndexSpec& index : indexes) array.append(index.spec);
+    for (const IndexSpec& index : indexes) array.append(with_collation(index.spec.view()));
   }
   if (!twin.uuid.is_nil()) twin.uuid.append_to(command, "collectionUUID");
   {

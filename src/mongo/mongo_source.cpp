@@ -8,6 +8,7 @@
 #include "mongo/connection.h"
 #include "mongo/cursor.h"
 #include "mongo/majority_read.h"
+#include "mongo/not_carried.h"
 #include "mongo/privileges.h"
 #include "mongo/range_reader.h"
 
@@ -177,6 +178,12 @@ Result<CollectionSpec> MongoSource::describe(const std::string& database, const 
   return parts_->catalog.describe(database, uuid);
 }
 
+Result<std::vector<std::string>> MongoSource::not_carried() {
+  auto connection = parts_->pool->connect();
+  if (!connection) return fail(connection.error());
+  return mongo::not_carried(*connection);
+}
+
 Result<CollectionStats> MongoSource::stats(const Namespace& ns) { return parts_->catalog.stats(ns); }
 
 Result<std::vector<bson::OwnedValue>> MongoSource::sample_ids(const Namespace& ns, int count) {
@@ -202,6 +209,8 @@ Result<std::vector<bson::OwnedValue>> MongoSource::sample_ids(const Namespace& n
 }
 
 Result<std::int64_t> MongoSource::count_documents(const Namespace& ns) { return parts_->catalog.count_documents(ns); }
+
+Result<std::size_t> MongoSource::natural_order(const Namespace& ns) { return parts_->catalog.natural_order(ns); }
 
 Result<std::unique_ptr<RangeReader>> MongoSource::read_range(const SourceRead& read, const KeyBounds& bounds,
                                                              const RangeOptions& options) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <optional>
 #include <thread>
 
@@ -16,6 +17,7 @@
 #include "mongo/privileges.h"
 #include "mongo/range_clearer.h"
 #include "mongo/write_command.h"
+#include "mongo/zero_timestamp.h"
 
 namespace plm {
 
@@ -95,6 +97,20 @@ Status expect_identity(const mongo::CatalogReader& catalog, const Twin& twin) {
   return fail(Error{ErrorCode::server, server_code::collection_uuid_mismatch, {}, "the name means another collection"});
 }
 
+// What identifies the collection to a drop, which takes no UUID for time-series.
+Status identify(const mongo::CatalogReader& catalog, const Twin& twin, bson::Builder& command) {
+  if (twin.ns.is_buckets()) return expect_identity(catalog, twin);
+  append_identity(command, twin.uuid);
+  return {};
+}
+
+// The name by which a collMod reaches what it changes. How long buckets may be is
+// also in their view, which only a command to the view changes; of anything else
+// the view would not check the UUID.
+Namespace name_to_modify(const Twin& twin, bson::View change) {
+  return change["timeseries"] ? twin.ns.for_users() : twin.ns;
+}
+
 // Runs of operations of which all, or none, can be part of an applyOps command.
 std::size_t run_length(std::span<const TargetOperation> operations) {
   const bool first = mongo::expressible_in_apply_ops(operations.front());
@@ -117,9 +133,11 @@ Status apply_exactly(Connection& connection, std::span<const TargetOperation> op
   return {};
 }
 
-// The documents at the given positions, as upserts.
+// The documents at the given positions, which are put in order, as upserts.
 std::vector<TargetOperation> upserts_of(const Twin& twin, bson::View documents, std::vector<std::size_t>& positions) {
   std::ranges::sort(positions);
+  const auto repeated = std::ranges::unique(positions);
+  positions.erase(repeated.begin(), repeated.end());
   std::vector<TargetOperation> out;
   out.reserve(positions.size());
   std::size_t index = 0;
@@ -171,20 +189,35 @@ Result<std::vector<CollectionSpec>> MongoTarget::list_collections(const std::str
 
 Result<std::int64_t> MongoTarget::count_documents(const Namespace& ns) { return parts_->catalog.count_documents(ns); }
 
+Result<std::size_t> MongoTarget::natural_order(const Namespace& ns) { return parts_->catalog.natural_order(ns); }
+
 Result<Uuid> MongoTarget::create(const Namespace& ns, bson::View options) {
   bson::Builder command;
-  command.append("create", ns.collection).append_all(options);
+  command.append("create", name_for_users(ns.collection)).append_all(options);
   if (auto created = run_ddl(*parts_->pool, ns.database, command); !created) {
     return fail(created.error().within("creating " + ns.text()));
   }
   return parts_->catalog.uuid_of(ns);
 }
 
+// A server drops stored functions with their whole database only; under another
+// name they are a collection like others.
+Status MongoTarget::drop_stored_functions(const Twin& twin) {
+  const auto present = parts_->catalog.describe(twin.ns.database, twin.uuid);
+  if (!present) return present.error().code == ErrorCode::not_found ? Status() : fail(present.error());
+  const Twin renamed{{twin.ns.database, "plm_dropped_" + twin.uuid.text()}, twin.uuid};
+  if (present->ns != renamed.ns) {
+    if (auto moved = rename(twin, renamed.ns); !moved) return moved;
+  }
+  return drop(renamed);
+}
+
 Status MongoTarget::drop(const Twin& twin) {
+  if (twin.ns.collection == kStoredFunctions) return drop_stored_functions(twin);
   bson::Builder command;
   command.append("drop", twin.ns.collection);
-  append_identity(command, twin.uuid);
-  const Status dropped = run_ddl(*parts_->pool, twin.ns.database, command);
+  Status dropped = identify(parts_->catalog, twin, command);
+  if (dropped) dropped = run_ddl(*parts_->pool, twin.ns.database, command);
   if (dropped || dropped.error().code == ErrorCode::not_found) return {};
   if (names_nothing(parts_->catalog, twin, dropped.error())) return {};
   return fail(dropped.error().within("dropping " + twin.ns.text()));
@@ -214,9 +247,12 @@ Status MongoTarget::rename(const Twin& from, const Namespace& to) {
 
 Status MongoTarget::modify(const Twin& twin, bson::View change) {
   bson::Builder command;
-  command.append("collMod", twin.ns.collection).append_all(change);
+  const Namespace name = name_to_modify(twin, change);
+  command.append("collMod", name.collection).append_all(change);
   append_identity(command, twin.uuid);
-  const Status modified = run_ddl(*parts_->pool, twin.ns.database, command);
+  Status modified;
+  if (name != twin.ns) modified = expect_identity(parts_->catalog, twin);
+  if (modified) modified = run_ddl(*parts_->pool, twin.ns.database, command);
   if (modified) return {};
   // Making an index unique reads all of it, and may take longer than a command
   // may. It is not begun once more beside itself; the answer of the second time
@@ -294,12 +330,14 @@ Result<std::vector<OperationFailure>> MongoTarget::insert(const Twin& twin, bson
   auto outcome = mongo::insert_documents(*connection, twin, documents);
   if (!outcome) return fail(outcome.error().within("inserting into " + twin.ns.text()));
   std::vector<OperationFailure> failures = std::move(outcome->failures);
-  if (outcome->duplicates.empty()) return failures;
-  const std::vector<TargetOperation> replacements = upserts_of(twin, documents, outcome->duplicates);
+  std::vector<std::size_t> again = mongo::with_zero_timestamp(documents);
+  std::ranges::move(outcome->duplicates, std::back_inserter(again));
+  if (again.empty()) return failures;
+  const std::vector<TargetOperation> replacements = upserts_of(twin, documents, again);
   auto replaced = apply(replacements);
   if (!replaced) return fail(replaced.error());
   for (OperationFailure& failure : *replaced) {
-    failure.index = outcome->duplicates[failure.index];
+    failure.index = again[failure.index];
     failures.push_back(std::move(failure));
   }
   return failures;

@@ -29,6 +29,7 @@ class MongoTarget final : public Target {
   Result<std::vector<std::string>> list_databases() override;
   Result<std::vector<CollectionSpec>> list_collections(const std::string& database) override;
   Result<std::int64_t> count_documents(const Namespace& ns) override;
+  Result<std::size_t> natural_order(const Namespace& ns) override;
 
   Result<Uuid> create(const Namespace& ns, bson::View options) override;
   Status drop(const Twin& twin) override;
@@ -49,6 +50,7 @@ class MongoTarget final : public Target {
  private:
   struct Parts;
   explicit MongoTarget(std::unique_ptr<Parts> parts);
+  Status drop_stored_functions(const Twin& twin);
   std::unique_ptr<Parts> parts_;
 };
 

@@ -35,7 +35,8 @@ void append_statement(bson::Builder& statement, const TargetOperation& operation
   append_key_query(statement, operation.id);
   switch (operation.kind) {
     case Kind::upsert:
-      statement.append("u", operation.body).append("upsert", true);
+      append_replacement(statement, operation.body);
+      statement.append("upsert", true);
       break;
     case Kind::diff:
       append_diff(statement, operation.body);

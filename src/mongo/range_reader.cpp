@@ -5,12 +5,16 @@
 #include "base/planted_bug.h"
 #include "mongo/document_array.h"
 #include "mongo/majority_read.h"
+#include "mongo/silent_copies.h"
 
 namespace plm::mongo {
 namespace {
 
 constexpr std::int64_t kAimedBatchBytes = 3 << 20;
 constexpr std::int32_t kFirstBatchDocuments = 500;
+// A full capped collection loses its oldest documents all the time: the cursor
+// had better get away from them.
+constexpr std::int32_t kFirstNaturalBatchDocuments = 5000;
 constexpr std::int32_t kMaxBatchDocuments = 20'000;  // what one insert command takes
 
 // A scan that has a lower bound and no upper one ends *before* MaxKey; the one
@@ -47,7 +51,8 @@ bson::Document find_command(const SourceRead& read, const KeyBounds& bounds, con
     max->append("_id", bounds.max.value());
   }
   if (bounds.min && planted_bug("dropped-range-edge")) command.append("skip", 1);
-  command.append("batchSize", options.batch_documents > 0 ? options.batch_documents : kFirstBatchDocuments);
+  const std::int32_t first = options.natural_order ? kFirstNaturalBatchDocuments : kFirstBatchDocuments;
+  command.append("batchSize", options.batch_documents > 0 ? options.batch_documents : first);
   command.append("noCursorTimeout", true);
   append_majority_read(command, read.after);
   return command.take();
@@ -61,7 +66,13 @@ Result<std::unique_ptr<RangeReader>> CursorRangeReader::open(Pool& pool, const S
   auto connection = pool.connect();
   if (!connection) return fail(connection.error());
   if (auto pinned = connection->pin(); !pinned) return fail(pinned.error());
-  auto reply = connection->run(read.database, find_command(read, bounds, options).view());
+  SourceRead from = read;
+  if (options.natural_order) {
+    auto behind = behind_silent_copies(*connection, read.database);
+    if (!behind) return fail(behind.error());
+    from.after = std::max(from.after, *behind);
+  }
+  auto reply = connection->run(read.database, find_command(from, bounds, options).view());
   if (!reply) return fail(reply.error());
   const bson::Document last = leaves_out_max_key(bounds, options) ? find_max_key_command(read) : bson::Document();
   return std::unique_ptr<RangeReader>(

@@ -14,7 +14,8 @@ namespace plm::mongo {
 // one is small, the others follow from the mean size of the documents seen.
 class CursorRangeReader final : public RangeReader {
  public:
-  // Opens the cursor. Errors: not_found when the UUID does not exist.
+  // Opens the cursor. Errors: not_found when the UUID does not exist; in natural
+  // order a retryable one while the collection may still be filled without events.
   static Result<std::unique_ptr<RangeReader>> open(Pool& pool, const SourceRead& read, const KeyBounds& bounds,
                                                    const Source::RangeOptions& options);
   // Ends the cursor on the server.

@@ -88,16 +88,23 @@ class Source {
   // Names of all databases.
   virtual Result<std::vector<std::string>> list_databases() = 0;
   // Everything in one database with complete options and indexes, without
-  // temporary collections (H8) and a server's own "system." ones.
+  // temporary collections (H8) and a server's own "system." ones. Of a time-series
+  // collection, its buckets.
   virtual Result<std::vector<CollectionSpec>> list_collections(const std::string& database) = 0;
   // One collection by identity; not_found when it is gone.
   virtual Result<CollectionSpec> describe(const std::string& database, const Uuid& uuid) = 0;
+
+  // What the server holds and plm does not replicate at all, such as users: a line
+  // each, for people.
+  virtual Result<std::vector<std::string>> not_carried() = 0;
 
   virtual Result<CollectionStats> stats(const Namespace& ns) = 0;
   // At most `count` values of _id in the server's order, about evenly spread;
   // they are bounds for ranges and need not exist.
   virtual Result<std::vector<bson::OwnedValue>> sample_ids(const Namespace& ns, int count) = 0;
   virtual Result<std::int64_t> count_documents(const Namespace& ns) = 0;
+  // A hash over the _ids in natural order: what two capped collections are compared by.
+  virtual Result<std::size_t> natural_order(const Namespace& ns) = 0;
 
   struct RangeOptions {
     bool natural_order = false;        // capped collections

@@ -76,8 +76,12 @@ class Target {
   virtual Result<std::vector<std::string>> list_databases() = 0;
   virtual Result<std::vector<CollectionSpec>> list_collections(const std::string& database) = 0;
   virtual Result<std::int64_t> count_documents(const Namespace& ns) = 0;
+  // A hash over the _ids in natural order: what two capped collections are compared by.
+  virtual Result<std::size_t> natural_order(const Namespace& ns) = 0;
 
-  // Creates a collection or a view (nil UUID). Errors: namespace_exists.
+  // Creates a collection or a view (nil UUID). The name of buckets means their
+  // time-series collection, whose view is created, modified and dropped with them.
+  // Errors: namespace_exists.
   virtual Result<Uuid> create(const Namespace& ns, bson::View options) = 0;
   // Not an error when nothing of this name and UUID exists.
   virtual Status drop(const Twin& twin) = 0;

@@ -82,10 +82,16 @@ TEST_F(Catalog, AViewHasNoUuidAndNoIndexes) {
   EXPECT_EQ(spec.options["viewOn"].as_string(), "a");
 }
 
-TEST_F(Catalog, ATimeSeriesCollectionIsListedOnceWithTheUuidOfItsBuckets) {
+TEST_F(Catalog, ATimeSeriesCollectionIsListedOnceAsItsBuckets) {
   source_server_->run(database_, R"({"create":"ts","timeseries":{"timeField":"t","metaField":"m"}})");
+  source_server_->run(database_, R"({"createIndexes":"ts","indexes":[{"key":{"x":1},"name":"x"}]})");
   const CollectionSpec spec = only_collection();
   EXPECT_EQ(spec.kind, CollectionKind::time_series);
+  EXPECT_EQ(spec.ns, ns("system.buckets.ts"));
+  EXPECT_FALSE(spec.options["validator"].exists());
+  EXPECT_FALSE(spec.options["clusteredIndex"].exists());
+  ASSERT_THAT(spec.indexes, SizeIs(1));
+  EXPECT_TRUE(spec.indexes[0].keys()["control.min.x"].exists());
   EXPECT_EQ(spec.uuid, source_server_->uuid_of(ns("system.buckets.ts")));
   EXPECT_EQ(spec.options["timeseries"].as_document()["timeField"].as_string(), "t");
 }

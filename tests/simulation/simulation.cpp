@@ -41,14 +41,17 @@ Circumstances draw(Random& random) {
   out.workload.mix.transactions = random.chance(0.5) ? 0.1 : 0;
   out.workload.mix.structure = random.chance(0.7) ? 0.08 : 0;
   out.workload.mix.databases = random.chance(0.3) ? 0.1 : 0;
-  out.workload.mix.capped = random.chance(0.2) ? 0.0 : 0;
+  out.workload.mix.compound = random.chance(0.3) ? 0.5 : 0;
+  out.workload.mix.capped = random.chance(0.4) ? 0.3 : 0;
   out.workload.ids = random.between(3, 60);
   PipelineSettings& pipeline = out.pipeline;
   pipeline.mode = random.chance(0.25) ? ApplyMode::portable : ApplyMode::exact;
+  pipeline.preparers = static_cast<std::size_t>(random.between(1, 3));
   pipeline.copiers = static_cast<std::size_t>(random.between(1, 4));
   pipeline.appliers = static_cast<std::size_t>(random.between(1, 4));
   pipeline.index_builders = static_cast<std::size_t>(random.between(1, 2));
   pipeline.range_bytes = random.between(100, 2000);
+  pipeline.indexes_first_weight = random.chance(0.5) ? random.between(0, 20'000) : 0;
   pipeline.apply_batch_operations = static_cast<std::size_t>(random.between(1, 40));
   // From "every reply fills it" to "it is never full".
   pipeline.memory_bytes = static_cast<std::size_t>(random.chance(0.5) ? random.between(4'000, 60'000) : 10'000'000);
@@ -62,6 +65,7 @@ Circumstances draw(Random& random) {
   out.crash_chance = random.chance(0.6) ? 0.003 : 0;
   out.pause_chance = random.chance(0.3) ? 0.005 : 0;
   out.busy_steps = random.between(200, 1500);
+  out.workload.mix.series = random.chance(0.3) ? 0.4 : 0;
   return out;
 }
 

@@ -1,0 +1,244 @@
+"""Time-series collections: copied and followed as the buckets that they are, equal to the byte in the end."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from typing import Any
+
+import bson
+import pytest
+from conftest import SMALL_STEPS, both_modes, copying, slow_command
+from lab.compare import differences
+from pymongo.errors import OperationFailure
+
+BEGIN = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
+SERIES = {"timeField": "t", "metaField": "m"}
+LONG = 10**9  # an expiry that nothing reaches
+
+
+def measurements(first: int, count: int, **fields: Any) -> list[dict[str, Any]]:
+    return [
+        {"t": BEGIN + datetime.timedelta(seconds=n), "m": {"sensor": n % 5}, "x": n, "text": "word " * (n % 7), **fields}
+        for n in range(first, first + count)
+    ]
+
+
+def create(database, name: str = "series", **options: Any) -> None:
+    database.command({"create": name, "timeseries": {**SERIES, "granularity": "seconds"}, **options})
+
+
+def follow(plm, pair, **options: Any) -> None:
+    plm.run()
+    plm.start(**options)
+    plm.wait_synced()
+
+
+def applied(plm, pair) -> None:
+    plm.wait_applied(pair.source.cluster_time())
+
+
+def options_of(server, name: str = "series") -> dict[str, Any]:
+    return next(server.admin.a.list_collections(filter={"name": name}))["options"]
+
+
+@both_modes
+def test_buckets_options_and_indexes_arrive(pair, plm):
+    source = pair.source.admin.a
+    engine = {"wiredTiger": {"configString": "block_compressor=zlib"}}
+    create(source, expireAfterSeconds=LONG, collation={"locale": "en", "strength": 2}, storageEngine=engine)
+    create(source, "plain.one")
+    for name in ("series", "plain.one"):
+        source[name].insert_many(measurements(0, 3000))
+        indexes: list[dict[str, Any]] = [
+            {"key": {"m.sensor": 1}, "name": "meta"},
+            {"key": {"m.sensor": 1, "t": -1}, "name": "meta and time", "hidden": True},
+            {"key": {"x": 1}, "name": "measurement"},
+            {"key": {"x": -1}, "name": "partial", "partialFilterExpression": {"m.sensor": {"$gt": 2}}},
+            {"key": {"place": "2dsphere"}, "name": "sphere", "collation": {"locale": "simple"}},
+            {"key": {"m.other": 1}, "name": "sparse", "sparse": True, "collation": {"locale": "simple"}},
+        ]
+        source.command({"createIndexes": name, "indexes": indexes})
+    source.command({"create": "on_top", "viewOn": "plain.one", "pipeline": [{"$match": {"x": 1}}]})
+    follow(plm, pair)
+    assert not any("series" in warning for warning in plm.status()["warnings"])
+    assert differences(pair.source, pair.target, synchronising=True) == []
+    assert "expireAfterSeconds" not in options_of(pair.target)
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+    assert list(pair.target.admin.a.on_top.find({}, {"_id": 0})) == measurements(1, 1)
+    pair.target.admin.a.series.insert_one(measurements(5000, 1)[0])  # as usable as any
+    assert pair.target.admin.a.series.count_documents({}) == 3001
+
+
+@both_modes
+def test_every_change_is_followed(pair, plm):
+    source = pair.source.admin.a
+    create(source)
+    source.series.insert_many(measurements(0, 100))
+    follow(plm, pair)
+    for turn in range(60):  # buckets grow, are closed when full or too long, and are compressed then
+        source.series.insert_many(measurements(100 + turn * 100, 100))
+    source.series.insert_one({"t": BEGIN, "m": None, "x": bson.Timestamp(0, 0), "": {"$odd.name": 1}})
+    source.series.insert_one({"t": BEGIN - datetime.timedelta(days=40000)})  # no meta, and before 1970
+    source.series.delete_many({"m.sensor": 3})
+    source.series.update_many({"m.sensor": 2}, {"$set": {"m.place": "here"}})
+    source.command({"createIndexes": "series", "indexes": [{"key": {"x": 1}, "name": "later"}]})
+    source.command({"createIndexes": "series", "indexes": [{"key": {"m": 1}, "name": "gone"}]})
+    source.command({"collMod": "series", "index": {"name": "later", "hidden": True}})
+    source.command({"dropIndexes": "series", "index": "gone"})
+    versions = {document["control"]["version"] for document in source["system.buckets.series"].find()}
+    assert versions == {1, 2}
+    applied(plm, pair)
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+@both_modes
+def test_create_modify_drop_and_create_again(pair, plm):
+    source = pair.source.admin.a
+    source.other.insert_one({"_id": 1})
+    follow(plm, pair)
+    create(source, expireAfterSeconds=LONG)
+    create(source, "second")
+    create(source, "expiring")
+    for name in ("series", "second", "expiring"):
+        source[name].insert_many(measurements(0, 50))
+    applied(plm, pair)
+    source.command({"collMod": "series", "timeseries": {"granularity": "minutes"}})
+    source.command({"collMod": "series", "timeseries": {"granularity": "hours"}, "expireAfterSeconds": "off"})
+    source.command({"collMod": "expiring", "expireAfterSeconds": LONG})
+    applied(plm, pair)
+    assert options_of(pair.target)["timeseries"] == options_of(pair.source)["timeseries"]
+    assert pair.target.admin.a.series.count_documents({"t": {"$lt": BEGIN + datetime.timedelta(days=20)}}) == 50
+    source.second.drop()
+    applied(plm, pair)
+    assert differences(pair.source, pair.target, synchronising=True) == []
+    source.second.insert_one({"_id": "an ordinary one"})
+    source.expiring.drop()
+    create(source, "expiring", expireAfterSeconds=LONG)
+    source.expiring.insert_many(measurements(0, 10))
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+def test_drop_database_takes_them_away(pair, plm):
+    source = pair.source.admin
+    for database in ("a", "b"):
+        create(source[database])
+        source[database].series.insert_many(measurements(0, 20))
+    follow(plm, pair)
+    source.drop_database("a")
+    create(source.a, "anew")
+    applied(plm, pair)
+    assert differences(pair.source, pair.target, synchronising=True) == []
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+@both_modes
+def test_changes_during_the_copy(pair, plm):
+    source = pair.source.admin.a
+    create(source)
+    for first in range(0, 20000, 5000):
+        source.series.insert_many(measurements(first, 5000, filler="x" * 30))
+    plm.run()
+    with slow_command(pair.target, "insert", 100):
+        plm.start(**SMALL_STEPS)
+        plm.wait_for("the middle of the copy", copying)
+        source.series.insert_many(measurements(20000, 500))
+        source.series.delete_many({"m.sensor": 1})
+        source.series.update_many({"m.sensor": 4}, {"$set": {"m.sensor": 14}})
+        source.command({"collMod": "series", "timeseries": {"granularity": "minutes"}})
+        source.command({"createIndexes": "series", "indexes": [{"key": {"x": 1}, "name": "x"}]})
+    plm.wait_synced()
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+@both_modes
+def test_kill_9_again_and_again(pair, plm):
+    """What a restart meets again is changed to be the same; a granularity knows no way back."""
+    source = pair.source.admin.a
+    create(source)
+    source.series.insert_many(measurements(0, 5000, filler="x" * 50))
+    plm.run()
+    with slow_command(pair.target, "insert", 50):
+        plm.start(**SMALL_STEPS)
+        plm.wait_for("the middle of the copy", copying)
+        plm.kill9()
+        plm.run()
+    plm.wait_synced()
+    for turn, granularity in enumerate(("minutes", "hours")):
+        source.series.insert_many(measurements(5000 + turn * 200, 200))
+        source.command({"collMod": "series", "timeseries": {"granularity": granularity}})
+        create(source, f"new {turn}")
+        source[f"new {turn}"].insert_many(measurements(0, 20))
+    source["new 0"].drop()
+    plm.wait_for("some of it", lambda status: options_of(pair.target)["timeseries"]["granularity"] == "hours")
+    plm.kill9()
+    plm.run()
+    plm.wait_for("work again", lambda status: status["state"] == "running")
+    source.series.delete_many({"m.sensor": 0})
+    applied(plm, pair)
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+def test_nothing_expires_on_the_target_before_finalize(pair, plm):
+    source = pair.source.admin.a
+    old = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=30)
+    pair.source.admin.admin.command("setParameter", 1, ttlMonitorEnabled=False)
+    try:
+        create(source, expireAfterSeconds=60)
+        create(source, "later")
+        for name in ("series", "later"):
+            source[name].insert_many([{"t": old, "m": n, "x": n} for n in range(10)])
+        follow(plm, pair)
+        source.command({"collMod": "later", "expireAfterSeconds": 60})
+        applied(plm, pair)
+        time.sleep(2.5)  # the target's TTL monitor runs each second
+        assert differences(pair.source, pair.target, synchronising=True) == []
+    finally:
+        pair.source.admin.admin.command("setParameter", 1, ttlMonitorEnabled=True)
+    deadline = time.monotonic() + 20
+    while source.series.count_documents({}) + source.later.count_documents({}) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+    assert options_of(pair.target)["expireAfterSeconds"] == 60
+
+
+def test_a_time_series_collection_is_selected_by_its_own_name(pair, plm):
+    source = pair.source.admin.a
+    for name in ("in", "out"):
+        create(source, name)
+        source[name].insert_many(measurements(0, 20))
+    follow(plm, pair, includeNamespaces=["a.in", "a.in_too"])
+    create(source, "in_too")
+    create(source, "out_too")
+    for name in ("in", "out", "in_too", "out_too"):
+        source[name].insert_many(measurements(20, 20))
+    plm.finish()
+    names = {"in", "in_too", "system.buckets.in", "system.buckets.in_too", "system.views"}
+    assert set(pair.target.admin.a.list_collection_names()) == names
+
+
+def test_what_is_in_the_way_on_the_target_is_named_as_users_know_it(pair, plm):
+    create(pair.source.admin.a)
+    create(pair.target.admin.a)
+    plm.run()
+    with pytest.raises(Exception, match="already holds a.series;"):
+        plm.start()
+    plm.start(replaceTarget=True)
+    plm.wait_synced()
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+def test_time_series_collections_cannot_be_renamed(pair):
+    """What plm relies on; a server that can do it needs a plm that can."""
+    create(pair.source.admin.a)
+    for name in ("series", "system.buckets.series"):
+        with pytest.raises(OperationFailure):
+            pair.source.admin.admin.command("renameCollection", f"a.{name}", to=f"a.{name}2")
