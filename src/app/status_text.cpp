@@ -127,7 +127,7 @@ std::string lines_of(const ordered_json& status) {
     lines.add("error", "{}", error->get<std::string>());
   add_server(lines, "source", status.at("source"));
   add_server(lines, "target", status.at("target"));
-  if (state != "idle") {
+  if (state != "idle" && state != "standby") {
     add_initial_sync(lines, status.at("initialSync"));
     add_changes(lines, status);
   }
