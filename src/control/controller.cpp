@@ -53,7 +53,8 @@ Controller::Controller(Parts parts, Settings settings)
     : parts_(parts),
       settings_(std::move(settings)),
       not_loaded_(Error{ErrorCode::network, 0, {}, "the saved state has not been read yet"}),
-      lease_(parts_.store, parts_.clock, settings_.self, [this] { wake_.raise(); }, settings_.drive),
+      lease_(
+          parts_.store, parts_.clock, settings_.self, [this] { wake_.raise(); }, settings_.drive),
       source_monitor_(
           "source", settings_.source_uri, parts_.clock,
           [this]() -> Result<std::string> {

@@ -126,7 +126,7 @@ class Controller final : public JobControl {
   SteadyTime last_progress_log_{};
   std::string last_trouble_;
   std::uint64_t seed_ = 1;
-  std::optional<FinalApproach> approach_;  // finalizing, with the engine
+  std::optional<FinalApproach> approach_;   // finalizing, with the engine
   std::unique_ptr<Conversion> conversion_;  // finalizing, without it: nothing is replayed any more
   StallDetector stall_detector_;
   std::optional<std::pair<SteadyTime, std::int64_t>> rate_from_;

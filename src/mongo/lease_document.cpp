@@ -109,7 +109,8 @@ Result<std::optional<FoundLease>> read_lease(Connection& connection) {
   });
   if (!read) return fail(std::move(read.error()));
   if (format > kFormat) {
-    return fail(ErrorCode::stored_format, "the lease was written by a newer plm (format " + std::to_string(format) + ")");
+    return fail(ErrorCode::stored_format,
+                "the lease was written by a newer plm (format " + std::to_string(format) + ")");
   }
   if (out) out->sight.renewals = renewals;
   return out;
@@ -135,23 +136,19 @@ Status create_lease(Connection& connection) {
 std::vector<bson::Document> take_statements(const LeaseOwner& owner, const LeaseKey& seen) {
   const LeaseKey next{seen.sessions, seen.epoch + 1};
   std::vector<bson::Document> out;
-  out.push_back(update(kLease, seen,
-                       [&](bson::Builder& change) {
-                         {
-                           auto set = change.document("$set");
-                           set->append("v", kFormat).append("epoch", next.epoch);
-                           append_owner(*set, owner);
-                         }
-                         set_current_date(change, "taken_at");
-                       })
-                    .take());
-  out.push_back(update(kHeartbeat, std::nullopt,
-                       [&](bson::Builder& change) {
-                         auto set = change.document("$set");
-                         append_key(*set, next);
-                         set->append("renewals", std::int64_t{0});
-                       })
-                    .take());
+  out.push_back(update(kLease, seen, [&](bson::Builder& change) {
+                  {
+                    auto set = change.document("$set");
+                    set->append("v", kFormat).append("epoch", next.epoch);
+                    append_owner(*set, owner);
+                  }
+                  set_current_date(change, "taken_at");
+                }).take());
+  out.push_back(update(kHeartbeat, std::nullopt, [&](bson::Builder& change) {
+                  auto set = change.document("$set");
+                  append_key(*set, next);
+                  set->append("renewals", std::int64_t{0});
+                }).take());
   return out;
 }
 
