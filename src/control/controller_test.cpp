@@ -200,8 +200,7 @@ class ControllerTest : public testing::Test {
   }
   void update(int id, int value) {
     const bson::OwnedValue key = value_of(std::to_string(id));
-    ASSERT_TRUE(
-        source_set_.update(kNs, key.value(), json("{\"u\": {\"n\": " + std::to_string(value) + "}}").view()));
+    ASSERT_TRUE(source_set_.update(kNs, key.value(), json("{\"u\": {\"n\": " + std::to_string(value) + "}}").view()));
   }
   // A value of the unique index goes from one document to another: replayed in
   // part over the result, it is a duplicate.
@@ -593,6 +592,43 @@ TEST_F(ParkedTest, FinalizeIsRefusedUntilTheyCanBeWritten) {
   expect_the_same();
 }
 
+TEST_F(ParkedTest, FinalizeGoesOnWithoutThemWhenTheyAreWaived) {
+  park_one();
+  EXPECT_FALSE(controller_->finalize());
+  ASSERT_TRUE(controller_->finalize({.waive_parked = true}));
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  const StatusReport::Finalization report = *controller_->status().finalization;
+  EXPECT_EQ(report.waived_count, 1);
+  ASSERT_EQ(report.waived.size(), 1U);
+  EXPECT_EQ(report.waived[0].ns, "db.c");
+  EXPECT_EQ(report.waived[0].id.value().as_int64(), 77);
+  EXPECT_NE(report.waived[0].reason, "");
+}
+
+// Nothing is waived that can be written after all.
+TEST_F(ParkedTest, WhatCanBeWrittenIsNotWaived) {
+  park_one();
+  ASSERT_TRUE(target_set_.drop_index(kNs, obstacle_.name()));
+  ASSERT_TRUE(controller_->finalize({.waive_parked = true}));
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  EXPECT_EQ(controller_->status().finalization->waived_count, 0);
+  expect_the_same();
+}
+
+TEST_F(ParkedTest, AFinalizeThatFailedForThemGoesOnWhenTheyAreWaived) {
+  park_one();
+  ASSERT_TRUE(controller_->pause());
+  begin_process();
+  ASSERT_TRUE(turn_until([&] { return controller_->status().parked.count == 1; }));
+  ASSERT_TRUE(controller_->finalize());
+  ASSERT_TRUE(comes_to(JobState::failed)) << describe();
+  EXPECT_FALSE(controller_->finalize());
+  ASSERT_TRUE(controller_->finalize({.waive_parked = true}));
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  EXPECT_EQ(controller_->status().finalization->waived_count, 1);
+  EXPECT_EQ(controller_->status().error, "");
+}
+
 // In a process without an engine it is found out on the way; the resume tries again.
 TEST_F(ParkedTest, AResumeFromFailureTriesThemAgain) {
   park_one();
@@ -776,7 +812,11 @@ INSTANTIATE_TEST_SUITE_P(Troubles, EverySaveTest,
 TEST(ControllerFaults, AnyCallMayFailOrBeTheLastOfAProcess) {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    WholeJob job({.before = 0.02, .after = 0.02, .partly = 0.02, .reader_dies = 0.02, .stream_dies = 0.02,
+    WholeJob job({.before = 0.02,
+                  .after = 0.02,
+                  .partly = 0.02,
+                  .reader_dies = 0.02,
+                  .stream_dies = 0.02,
                   .crash = seed % 2 == 0 ? 0.002 : 0.0},
                  seed);
     if (seed % 3 == 0) job.portable();
