@@ -43,12 +43,18 @@ PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filt
   return out;
 }
 
+Error standing_by(const std::string& owner) {
+  return {ErrorCode::superseded, 0, {}, "this plm is a standby: " + owner + " works on the target; ask that one"};
+}
+
 }  // namespace
 
 Controller::Controller(Parts parts, Settings settings)
     : parts_(parts),
       settings_(std::move(settings)),
       not_loaded_(Error{ErrorCode::network, 0, {}, "the saved state has not been read yet"}),
+      lease_(
+          parts_.store, parts_.clock, settings_.self, [this] { wake_.raise(); }, settings_.drive),
       source_monitor_(
           "source", settings_.source_uri, parts_.clock,
           [this]() -> Result<std::string> {
@@ -103,6 +109,7 @@ Status Controller::pause() {
 Status Controller::resume(bool from_failure) {
   {
     const std::lock_guard lock(mutex_);
+    if (!standby_for_.empty()) return fail(standing_by(standby_for_));
     const bool may_resume = record_.state == JobState::paused || record_.state == JobState::failed;
     if (load_error_.empty() && !may_resume) return wrong_state("resume", record_.state);
   }
@@ -120,6 +127,7 @@ Status Controller::reset() {
 // What the state forbids is refused at once, not behind a long piece of work.
 Status Controller::refuse_early(JobEvent event, std::string_view request) const {
   const std::lock_guard lock(mutex_);
+  if (!standby_for_.empty()) return fail(standing_by(standby_for_));
   if (!load_error_.empty() || transition(record_.state, event)) return {};
   return wrong_state(request, record_.state);
 }
@@ -134,6 +142,10 @@ Status Controller::require_loaded() {
   if (!not_loaded_) return {};
   auto loaded = load();
   if (loaded) return {};
+  if (loaded.error().code == ErrorCode::superseded) {
+    stand_by(loaded.error());
+    return loaded;
+  }
   not_loaded_ = loaded.error();
   if (not_loaded_->server_code == server_code::unauthorized) {
     if (auto allowed = parts_.target.check_privileges(); !allowed) return fail(allowed.error().within("target"));
@@ -268,6 +280,7 @@ void Controller::run(const std::stop_token& stop) {
   serve_requests();
   if (engine_ && record_.state == JobState::running) (void)engine_->pause(Millis(3000));
   drop_engine();
+  (void)lease_.release();  // what is not released is taken a little later
   ended_.set_value();
 }
 
@@ -281,6 +294,7 @@ void Controller::turn() {
   CHECK(settings_.drive == Drive::by_hand);
   source_monitor_.ask();
   target_monitor_.ask();
+  lease_.turn();
   (void)tick();
   if (engine_) engine_->turn();
 }
@@ -299,6 +313,7 @@ void Controller::serve_requests() {
 }
 
 Step Controller::tick() {
+  if (lease_.lost()) stand_by({ErrorCode::superseded, 0, {}, "another plm has taken over the target"});
   if (engine_) {
     if (const std::optional<Error> error = engine_->error()) fail_job(*error);
   }
@@ -330,6 +345,7 @@ Step Controller::tick() {
 // An error of the Controller's own work.
 void Controller::handle(const Error& error) {
   next_try_ = parts_.clock.steady_now() + kRetryInterval;
+  if (error.code == ErrorCode::superseded) return stand_by(error);
   if (retryable(error)) {
     if (last_trouble_ != error.message) log::warn("waiting for a server", {{"reason", error.message}});
     last_trouble_ = error.message;
@@ -351,6 +367,7 @@ void Controller::handle(const Error& error) {
 // ---- The saved job -------------------------------------------------------------------------
 
 Status Controller::load() {
+  if (auto acquired = lease_.acquire(); !acquired) return fail(std::move(acquired.error()));
   if (settings_.reset_state) {
     if (auto cleared = parts_.store.clear(); !cleared) return fail(std::move(cleared.error()));
     settings_.reset_state = false;
@@ -369,11 +386,34 @@ Status Controller::load() {
     record_ = *std::move(record);
     last_report_ = std::move(report);
     load_error_.clear();
+    standby_for_.clear();
   }
   if (record_.state != JobState::idle) log::info("found a saved job", {{"state", name_of(record_.state)}});
   engine_wanted_ = record_.state == JobState::running || (record_.state == JobState::finalizing && !record_.converting);
   if (record_.state != JobState::idle) settings_.start.reset();
   return {};
+}
+
+// Another process works on the target, or will. Whatever this one still has under
+// way has no effect any more.
+void Controller::stand_by(const Error& error) {
+  const bool was_at_work = !not_loaded_;
+  drop_engine();
+  conversion_.reset();
+  const std::string owner = lease_.other_owner();
+  if (was_at_work || lease_.lost()) lease_.stand_down();
+  record_unsaved_ = false;
+  not_loaded_ = error;
+  next_try_ = was_at_work ? SteadyTime() : parts_.clock.steady_now() + kRetryInterval;
+  if (settings_.reset_state) log::warn("the saved state is in use; it is not forgotten");
+  settings_.reset_state = false;
+  const std::lock_guard lock(mutex_);
+  record_ = {};
+  last_report_ = {};
+  mode_.reset();
+  load_error_.clear();
+  if (standby_for_ != owner) log::warn("standing by", {{"owner", owner}, {"reason", error.message}});
+  standby_for_ = owner;
 }
 
 // What --start asks for. A server that does not answer yet is waited for.
@@ -473,6 +513,7 @@ void Controller::drop_engine() {
 }
 
 void Controller::fail_job(const Error& error) {
+  if (error.code == ErrorCode::superseded) return stand_by(error);
   log::error("the job has failed", {{"reason", error.message}});
   JobRecord next = record_;
   const auto state = transition(record_.state, JobEvent::fail);
@@ -644,6 +685,7 @@ StatusReport Controller::status() const {
   double rate = 0;
   JobRecord record;
   std::string load_error;
+  std::string standby_for;
   std::optional<ApplyMode> mode;
   {
     const std::lock_guard lock(mutex_);
@@ -652,6 +694,7 @@ StatusReport Controller::status() const {
     record = record_;
     mode = mode_;
     stall = stall_;
+    standby_for = standby_for_;
     rate = clone_rate_;
     load_error = load_error_;
   }
@@ -662,6 +705,7 @@ StatusReport Controller::status() const {
     out = std::move(before);
   }
   out.mode = mode;
+  out.standby_for = std::move(standby_for);
   out.state = record.state;
   out.error = record.error;
   out.finalization = record.finalization;
@@ -683,7 +727,7 @@ StatusReport Controller::status() const {
     out.initial_sync.eta_seconds =
         std::max<std::int64_t>(0, static_cast<std::int64_t>(static_cast<double>(left) / rate));
   }
-  out.info = describe_phase(out);
+  out.info = out.standby_for.empty() ? describe_phase(out) : "Standby: " + out.standby_for + " works on the target";
   return out;
 }
 

@@ -104,7 +104,7 @@ SchemaChange create(const ChangeEvent& event, const Catalog& catalog, const Filt
   }
   out.collection = event.uuid;
   // convertToCapped and cloneCollectionAsCapped fill a capped collection without
-  // events (C1). The former's is known by its rename, when it is full.
+  // events. The former's is known by its rename, when it is full.
   const bool capped = out.options["capped"].as_bool();
   if (capped && event.description["temp"].as_bool()) return out;
   out.kind = capped ? SchemaChange::Kind::copy : SchemaChange::Kind::create;

@@ -10,7 +10,7 @@ namespace {
 
 using Where = Need::Where;
 
-constexpr auto kSourceNeeds = std::to_array<Need>({
+constexpr std::array<Need, 11> kSourceNeeds = {{
     {"appendOplogNote", Where::cluster, "backup"},
     {"inprog", Where::cluster, "clusterMonitor"},
     {"listDatabases", Where::cluster, "readAnyDatabase"},
@@ -22,9 +22,9 @@ constexpr auto kSourceNeeds = std::to_array<Need>({
     {"collStats", Where::every_database, "readAnyDatabase"},
     {"listCollections", Where::every_database, "readAnyDatabase"},
     {"listIndexes", Where::every_database, "readAnyDatabase"},
-});
+}};
 
-constexpr auto kTargetNeeds = std::to_array<Need>({
+constexpr std::array<Need, 18> kTargetNeeds = {{
     {"listDatabases", Where::cluster, "readWriteAnyDatabase"},
     {"applyOps", Where::cluster, "restore"},
     {"useUUID", Where::cluster, "restore"},
@@ -43,7 +43,7 @@ constexpr auto kTargetNeeds = std::to_array<Need>({
     {"dropIndex", Where::every_database, "readWriteAnyDatabase"},
     {"collMod", Where::every_database, "restore"},
     {"bypassDocumentValidation", Where::every_database, "restore"},
-});
+}};
 
 std::string_view name_of(Where where) {
   switch (where) {

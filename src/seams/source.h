@@ -88,7 +88,7 @@ class Source {
   // Names of all databases.
   virtual Result<std::vector<std::string>> list_databases() = 0;
   // Everything in one database with complete options and indexes, without
-  // temporary collections (H8) and a server's own "system." ones. Of a time-series
+  // temporary collections and a server's own "system." ones. Of a time-series
   // collection, its buckets.
   virtual Result<std::vector<CollectionSpec>> list_collections(const std::string& database) = 0;
   // One collection by identity; not_found when it is gone.
