@@ -132,13 +132,14 @@ class ControllerTest : public testing::Test {
   }
 
   // ---- Processes
-  void begin_process() {
+  void begin_process() { begin_process(source_); }
+  void begin_process(Source& source) {
     controller_.reset();
     Controller::Settings settings = settings_;
     settings.drive = Drive::by_hand;
     settings.self.owner = {"process " + std::to_string(++processes_), "host", "machine", processes_};
     settings.self.is_gone = [this](const LeaseOwner&) { return others_are_gone_; };
-    controller_ = std::make_unique<Controller>(Controller::Parts{source_, target_, store_, clock_}, settings);
+    controller_ = std::make_unique<Controller>(Controller::Parts{source, target_, store_, clock_}, settings);
   }
   // Every call may be the last of a process.
   template <typename Call>
@@ -491,6 +492,31 @@ TEST_F(ControllerTest, AFailedJobTellsWhyAlsoInTheNextProcess) {
   EXPECT_EQ(controller_->status().error, "");
 }
 
+// Somebody gave another source when the process was started again: its positions
+// and UUIDs mean nothing there.
+TEST_F(ControllerTest, AJobDoesNotGoOnFromAnotherSource) {
+  MemoryDeployment other_set{{.set_name = "third", .seed = 3}};
+  MemorySource other(other_set, faults_);
+  replicate();
+  ASSERT_TRUE(controller_->pause());
+  begin_process(other);
+  ASSERT_TRUE(turn_until([&] { return controller_->status().state == JobState::paused; }));
+  const Status refused = controller_->resume(false);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::wrong_state);
+  EXPECT_NE(refused.error().message.find("another replica set, third"), std::string::npos) << refused.error().message;
+  EXPECT_FALSE(controller_->finalize());
+  begin_process();
+  ASSERT_TRUE(turn_until([&] { return controller_->status().state == JobState::paused; }));
+  ASSERT_TRUE(controller_->resume(false));
+  begin_process(other);
+  ASSERT_TRUE(comes_to(JobState::failed)) << "it would have gone on by itself";
+  begin_process();
+  ASSERT_TRUE(turn_until([&] { return controller_->status().state == JobState::failed; }));
+  ASSERT_TRUE(controller_->resume(true));
+  come_to_the_end();
+}
+
 TEST_F(ControllerTest, CountersDoNotGoBackWhenAnEngineBeginsAtAnOlderSave) {
   replicate();
   for (int i = 10; i < 60; ++i) insert(i);
@@ -659,6 +685,43 @@ TEST_F(ParkedTest, FinalizeIsRefusedUntilTheyCanBeWritten) {
   ASSERT_TRUE(controller_->finalize());
   ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
   expect_the_same();
+}
+
+TEST_F(ParkedTest, FinalizeGoesOnWithoutThemWhenTheyAreWaived) {
+  park_one();
+  EXPECT_FALSE(controller_->finalize());
+  ASSERT_TRUE(controller_->finalize({.waive_parked = true}));
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  const StatusReport::Finalization report = *controller_->status().finalization;
+  EXPECT_EQ(report.waived_count, 1);
+  ASSERT_EQ(report.waived.size(), 1U);
+  EXPECT_EQ(report.waived[0].ns, "db.c");
+  EXPECT_EQ(report.waived[0].id.value().as_int64(), 77);
+  EXPECT_NE(report.waived[0].reason, "");
+}
+
+// Nothing is waived that can be written after all.
+TEST_F(ParkedTest, WhatCanBeWrittenIsNotWaived) {
+  park_one();
+  ASSERT_TRUE(target_set_.drop_index(kNs, obstacle_.name()));
+  ASSERT_TRUE(controller_->finalize({.waive_parked = true}));
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  EXPECT_EQ(controller_->status().finalization->waived_count, 0);
+  expect_the_same();
+}
+
+TEST_F(ParkedTest, AFinalizeThatFailedForThemGoesOnWhenTheyAreWaived) {
+  park_one();
+  ASSERT_TRUE(controller_->pause());
+  begin_process();
+  ASSERT_TRUE(turn_until([&] { return controller_->status().parked.count == 1; }));
+  ASSERT_TRUE(controller_->finalize());
+  ASSERT_TRUE(comes_to(JobState::failed)) << describe();
+  EXPECT_FALSE(controller_->finalize());
+  ASSERT_TRUE(controller_->finalize({.waive_parked = true}));
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  EXPECT_EQ(controller_->status().finalization->waived_count, 1);
+  EXPECT_EQ(controller_->status().error, "");
 }
 
 // In a process without an engine it is found out on the way; the resume tries again.

@@ -11,6 +11,7 @@ namespace {
 
 JobRecord example() {
   JobRecord out;
+  out.source = {"rs_source", "65f0a1"};
   out.state = JobState::finalizing;
   out.options = {{"a.*", "b.c"}, {"a.x"}, true, true, {1, 2, 3, std::int64_t{1} << 40, 5, 6, 7}};
   out.error = "an error";
@@ -22,6 +23,9 @@ JobRecord example() {
   finalization.started_at = WallTime(Millis(1'700'000'000'123));
   finalization.completed_at = WallTime(Millis(1'700'000'001'456));
   finalization.differences = {"a.b lacks index x"};
+  finalization.waive_parked = true;
+  finalization.waived_count = 7;
+  finalization.waived = {{"a.b", bson::OwnedValue(json(R"({"v": {"x": 1}})")["v"]), "too large"}};
   finalization.unsuccessful_indexes = {
       {"a.b", "x_1", UnsuccessfulIndex::Kind::failed, json(R"({"x": 1})"), "E11000"},
       {"a.c", "y_1", UnsuccessfulIndex::Kind::incomplete, json(R"({"y": -1})"), "building"}};
@@ -35,6 +39,8 @@ TEST(JobRecord, IsReadBackWhole) {
   ASSERT_TRUE(read);
   EXPECT_EQ(read->state, before.state);
   EXPECT_EQ(read->options, before.options);
+  EXPECT_EQ(read->source.name, "rs_source");
+  EXPECT_EQ(read->source.id, "65f0a1");
   EXPECT_EQ(read->error, before.error);
   EXPECT_TRUE(read->failed_finalizing);
   EXPECT_TRUE(read->converting) << "a restart must not replay events over real unique indexes";
@@ -43,6 +49,13 @@ TEST(JobRecord, IsReadBackWhole) {
   EXPECT_EQ(read->finalization->started_at, before.finalization->started_at);
   EXPECT_EQ(read->finalization->completed_at, before.finalization->completed_at);
   EXPECT_EQ(read->finalization->differences, before.finalization->differences);
+  EXPECT_TRUE(read->finalization->waive_parked);
+  EXPECT_EQ(read->finalization->waived_count, 7);
+  ASSERT_EQ(read->finalization->waived.size(), 1U);
+  EXPECT_EQ(read->finalization->waived[0].ns, "a.b");
+  EXPECT_EQ(bson::to_json(read->finalization->waived[0].id.value()),
+            bson::to_json(before.finalization->waived[0].id.value()));
+  EXPECT_EQ(read->finalization->waived[0].reason, "too large");
   ASSERT_EQ(read->finalization->unsuccessful_indexes.size(), 2U);
   EXPECT_EQ(read->finalization->unsuccessful_indexes[1].kind, UnsuccessfulIndex::Kind::incomplete);
   EXPECT_EQ(read->finalization->unsuccessful_indexes[0].keys, json(R"({"x": 1})"));

@@ -30,6 +30,11 @@ Result<Step> Reader::step() {
 Result<Step> Reader::after(const Error& error) {
   stream_.reset();
   if (error.server_code == server_code::change_stream_history_lost) return fail(position_lost(position_.time));
+  if (error.server_code == server_code::object_too_large) {
+    return fail(error.within("behind " + position_.time.text() +
+                             " lies a change that is too large for the source's change stream; leave its collection "
+                             "out (excludeNamespaces), or reset and start to copy anew"));
+  }
   if (!retryable(error)) return fail(error.within("change stream"));
   backoff_.failed(clock_.steady_now());
   progress_.retrying("change stream: " + error.message);

@@ -3,23 +3,15 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
+#include <string_view>
 
 #include "bson/order.h"
 #include "mongo/cursor.h"
+#include "mongo/index_list.h"
 
 namespace plm::mongo {
 namespace {
-
-// An index build that is not finished is listed as {spec: {...}, buildUUID: ...}.
-bool is_building(bson::View entry) { return entry["buildUUID"].exists(); }
-
-bson::View spec_of(bson::View entry) {
-  const bson::Value inner = entry["spec"];
-  return inner.is_document() ? inner.document() : entry;
-}
-
-// The index that a collection has by its nature.
-bool is_inherent(bson::View spec) { return spec["name"].as_string() == "_id_" || spec["clustered"].as_bool(); }
 
 // Servers before 4.4 stored the namespace in each specification.
 IndexSpec without_namespace(bson::View spec) {
@@ -30,16 +22,6 @@ IndexSpec without_namespace(bson::View spec) {
   return {out.take()};
 }
 
-Status visit_indexes(Connection& connection, const std::string& database, const Uuid& uuid,
-                     const std::function<void(bson::View)>& visit) {
-  bson::Builder command;
-  uuid.append_to(command, "listIndexes");
-  command.append("includeBuildUUIDs", true);
-  auto read = read_all(connection, database, command.view(), visit);
-  if (!read) return fail(read.error());
-  return {};
-}
-
 struct Indexes {
   std::vector<IndexSpec> ready;
   std::vector<IndexSpec> building;
@@ -48,9 +30,8 @@ struct Indexes {
 // Without those that the collection has by its nature.
 Result<Indexes> read_indexes(Connection& connection, const std::string& database, const Uuid& uuid) {
   Indexes out;
-  const Status read = visit_indexes(connection, database, uuid, [&](bson::View entry) {
-    if (is_inherent(spec_of(entry))) return;
-    (is_building(entry) ? out.building : out.ready).push_back(without_namespace(spec_of(entry)));
+  const Status read = visit_indexes(connection, database, uuid, [&](const ListedIndex& index) {
+    if (!index.is_inherent()) (index.build ? out.building : out.ready).push_back(without_namespace(index.spec));
   });
   if (!read) return fail(read.error());
   return out;
@@ -245,14 +226,21 @@ Result<std::vector<CollectionSpec>> CatalogReader::list_collections(const std::s
   auto connection = pool_->connect();
   if (!connection) return fail(connection.error());
   std::vector<CollectionSpec> out;
+  std::set<std::string, std::less<>> views_of_buckets;
   const bson::Document command = list_command({}, {});
   auto read = read_all(*connection, database, command.view(), [&](bson::View entry) {
-    const bool is_view_of_buckets = entry["type"].as_string() == "timeseries";
-    if (is_view_of_buckets || entry["options"].as_document()["temp"].as_bool()) return;
-    if (is_servers_own(entry["name"].as_string())) return;
-    out.push_back(spec_from(database, entry));
+    const std::string_view name = entry["name"].as_string();
+    if (entry["type"].as_string() == "timeseries") {
+      views_of_buckets.emplace(name);
+    } else if (!is_servers_own(name) && !entry["options"].as_document()["temp"].as_bool()) {
+      out.push_back(spec_from(database, entry));
+    }
   });
   if (!read) return fail(read.error().within("listing the collections of " + database));
+  // Those without a view are what a lost race of two creations left behind.
+  std::erase_if(out, [&](const CollectionSpec& spec) {
+    return spec.ns.is_buckets() && !views_of_buckets.contains(name_for_users(spec.ns.collection));
+  });
   if (auto added = add_indexes(*connection, out); !added) return fail(added.error());
   return out;
 }
@@ -298,8 +286,8 @@ Result<CatalogReader::IndexStates> CatalogReader::index_states(const std::string
   auto connection = pool_->connect();
   if (!connection) return fail(connection.error());
   IndexStates out;
-  const Status read = visit_indexes(*connection, database, uuid, [&](bson::View entry) {
-    (is_building(entry) ? out.building : out.ready).emplace_back(spec_of(entry)["name"].as_string());
+  const Status read = visit_indexes(*connection, database, uuid, [&](const ListedIndex& index) {
+    (index.build ? out.building : out.ready).emplace_back(index.spec["name"].as_string());
   });
   if (!read) return fail(read.error());
   return out;
@@ -309,9 +297,9 @@ Result<std::vector<std::vector<std::string>>> CatalogReader::running_builds(cons
                                                                             const Uuid& uuid) const {
   auto connection = pool_->connect();
   if (!connection) return fail(connection.error());
-  std::map<Uuid, std::vector<std::string>> builds;
-  const Status read = visit_indexes(*connection, database, uuid, [&](bson::View entry) {
-    if (is_building(entry)) builds[Uuid(entry["buildUUID"])].emplace_back(spec_of(entry)["name"].as_string());
+  std::map<int, std::vector<std::string>> builds;
+  const Status read = visit_indexes(*connection, database, uuid, [&](const ListedIndex& index) {
+    if (index.build) builds[*index.build].emplace_back(index.spec["name"].as_string());
   });
   if (!read) return fail(read.error());
   std::vector<std::vector<std::string>> out;
