@@ -133,6 +133,7 @@ Status Controller::resume(bool from_failure) {
 Status Controller::finalize(const FinalizeOptions& options) {
   {
     const std::lock_guard lock(mutex_);
+    if (!standby_for_.empty()) return fail(standing_by(standby_for_));
     if (load_error_.empty() && !finalize_event(options)) return wrong_state("finalize", record_.state);
   }
   return ask([this, options] { return do_finalize(options); });
