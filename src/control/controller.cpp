@@ -53,7 +53,8 @@ Controller::Controller(Parts parts, Settings settings)
     : parts_(parts),
       settings_(std::move(settings)),
       not_loaded_(Error{ErrorCode::network, 0, {}, "the saved state has not been read yet"}),
-      lease_(parts_.store, parts_.clock, settings_.self, [this] { wake_.raise(); }, settings_.drive),
+      lease_(
+          parts_.store, parts_.clock, settings_.self, [this] { wake_.raise(); }, settings_.drive),
       source_monitor_(
           "source", settings_.source_uri, parts_.clock,
           [this]() -> Result<std::string> {
@@ -366,7 +367,12 @@ void Controller::handle(const Error& error) {
 // ---- The saved job -------------------------------------------------------------------------
 
 Status Controller::load() {
-  if (auto acquired = lease_.acquire(); !acquired) return fail(std::move(acquired.error()));
+  const auto epoch = lease_.acquire();
+  if (!epoch) return fail(epoch.error());
+  if (*epoch != taken_over_) {
+    if (auto taken = parts_.target.take_over(*epoch); !taken) return taken;
+    taken_over_ = *epoch;
+  }
   if (settings_.reset_state) {
     if (auto cleared = parts_.store.clear(); !cleared) return fail(std::move(cleared.error()));
     settings_.reset_state = false;

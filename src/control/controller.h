@@ -120,13 +120,14 @@ class Controller final : public JobControl {
 
   // Of the Controller's thread.
   std::optional<Error> not_loaded_;  // why; none: loaded
+  Epoch taken_over_ = 0;             // the epoch under which the target was taken over
   bool engine_wanted_ = false;       // the state asks for an engine that is not there yet
   bool record_unsaved_ = false;      // the store may hold another record than record_
   SteadyTime next_try_{};
   SteadyTime last_progress_log_{};
   std::string last_trouble_;
   std::uint64_t seed_ = 1;
-  std::optional<FinalApproach> approach_;  // finalizing, with the engine
+  std::optional<FinalApproach> approach_;   // finalizing, with the engine
   std::unique_ptr<Conversion> conversion_;  // finalizing, without it: nothing is replayed any more
   StallDetector stall_detector_;
   std::optional<std::pair<SteadyTime, std::int64_t>> rate_from_;

@@ -206,8 +206,7 @@ class ControllerTest : public testing::Test {
   }
   void update(int id, int value) {
     const bson::OwnedValue key = value_of(std::to_string(id));
-    ASSERT_TRUE(
-        source_set_.update(kNs, key.value(), json("{\"u\": {\"n\": " + std::to_string(value) + "}}").view()));
+    ASSERT_TRUE(source_set_.update(kNs, key.value(), json("{\"u\": {\"n\": " + std::to_string(value) + "}}").view()));
   }
   // A value of the unique index goes from one document to another: replayed in
   // part over the result, it is a duplicate.
@@ -845,7 +844,11 @@ INSTANTIATE_TEST_SUITE_P(Troubles, EverySaveTest,
 TEST(ControllerFaults, AnyCallMayFailOrBeTheLastOfAProcess) {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    WholeJob job({.before = 0.02, .after = 0.02, .partly = 0.02, .reader_dies = 0.02, .stream_dies = 0.02,
+    WholeJob job({.before = 0.02,
+                  .after = 0.02,
+                  .partly = 0.02,
+                  .reader_dies = 0.02,
+                  .stream_dies = 0.02,
                   .crash = seed % 2 == 0 ? 0.002 : 0.0},
                  seed);
     if (seed % 3 == 0) job.portable();

@@ -34,8 +34,7 @@ class LeaseKeeper {
     std::function<bool(const LeaseOwner&)> is_gone;
   };
   // `store` and `clock` outlive this. `on_loss` is called by the thread that renews.
-  LeaseKeeper(StateStore& store, Clock& clock, Self self, std::function<void()> on_loss,
-              Drive drive = Drive::threads);
+  LeaseKeeper(StateStore& store, Clock& clock, Self self, std::function<void()> on_loss, Drive drive = Drive::threads);
 
   // One attempt to have the lease. Errors: superseded, naming the owner, and
   // those of the store. One thread, as for stand_down() and release().

@@ -12,8 +12,11 @@ namespace {
 class LeaseKeeperTest : public testing::Test {
  protected:
   LeaseKeeper keeper(StateStore& store, const std::string& id, std::int64_t pid) {
-    return {store, clock_, {{id, "host", "machine", pid}, [this](const LeaseOwner& other) { return other.pid == gone_; }},
-            [this] { ++losses_; }, Drive::by_hand};
+    return {store,
+            clock_,
+            {{id, "host", "machine", pid}, [this](const LeaseOwner& other) { return other.pid == gone_; }},
+            [this] { ++losses_; },
+            Drive::by_hand};
   }
   void SetUp() override { faults_.switch_off(); }
   void pass(Millis time) { clock_.advance(time); }

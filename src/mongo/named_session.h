@@ -66,9 +66,7 @@ class NamedSession {
  private:
   static constexpr unsigned kCounterBits = 40;
 
-  void append_number(bson::Builder& command) const {
-    command.append("txnNumber", (epoch_ << kCounterBits) | counter_);
-  }
+  void append_number(bson::Builder& command) const { command.append("txnNumber", (epoch_ << kCounterBits) | counter_); }
 
   WriterNumber writer_;
   Uuid uuid_;

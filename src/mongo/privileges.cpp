@@ -10,7 +10,7 @@ namespace {
 
 using Where = Need::Where;
 
-constexpr std::array<Need, 10> kSourceNeeds = {{
+constexpr std::array<Need, 11> kSourceNeeds = {{
     {"appendOplogNote", Where::cluster, "backup"},
     {"inprog", Where::cluster, "clusterMonitor"},
     {"listDatabases", Where::cluster, "readAnyDatabase"},
@@ -24,11 +24,12 @@ constexpr std::array<Need, 10> kSourceNeeds = {{
     {"listIndexes", Where::every_database, "readAnyDatabase"},
 }};
 
-constexpr std::array<Need, 18> kTargetNeeds = {{
+constexpr std::array<Need, 19> kTargetNeeds = {{
     {"listDatabases", Where::cluster, "readWriteAnyDatabase"},
     {"applyOps", Where::cluster, "restore"},
     {"useUUID", Where::cluster, "restore"},
     {"replSetGetConfig", Where::cluster, "clusterMonitor"},
+    {"inprog", Where::cluster, "clusterMonitor"},
     {"find", Where::every_database, "readWriteAnyDatabase"},
     {"insert", Where::every_database, "readWriteAnyDatabase"},
     {"insert", Where::every_time_series, "readWriteAnyDatabase"},
