@@ -160,10 +160,13 @@ Status Controller::do_start(const JobOptions& options) {
   if (!filter) return fail(std::move(filter.error()));
   if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
   if (auto is_free = check_target_is_free(parts_.target, *filter, options.replace_target); !is_free) return is_free;
+  auto source = parts_.source.info();
+  if (!source) return fail(source.error().within("source"));
   if (auto cleared = parts_.store.clear(); !cleared)
     return fail(cleared.error().within("clearing the state of the job before"));
   JobRecord next;
   next.options = options;
+  next.source = {source->set_name, source->set_id};
   if (auto changed = change_state(JobEvent::start, std::move(next)); !changed) return changed;
   {
     const std::lock_guard lock(mutex_);
@@ -205,6 +208,7 @@ Status Controller::do_resume(bool from_failure) {
   }
   if (!transition(record_.state, event)) return wrong_state("resume", record_.state);
   if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
+  if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
   JobRecord next = record_;
   next.error.clear();
   if (auto changed = change_state(event, std::move(next)); !changed) return changed;
@@ -224,6 +228,7 @@ Status Controller::do_finalize() {
   if (!report.initial_sync.completed) {
     return fail(ErrorCode::wrong_state, "finalize is possible when the initial sync is complete; it is not yet");
   }
+  if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
   if (auto settled = settle_parked(); !settled) return settled;
   JobRecord next = record_;
   next.finalization.emplace().started_at = parts_.clock.wall_now();
@@ -460,6 +465,7 @@ Status Controller::change_state(JobEvent event, JobRecord next) {
 Status Controller::run_engine() {
   auto filter = Filter::make(record_.options.include_namespaces, record_.options.exclude_namespaces);
   if (!filter) return fail(std::move(filter.error()));
+  if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
   if (!mode_) {
     auto mode = parts_.target.probe_apply_mode();
     if (!mode) return fail(mode.error().within("finding out what the target allows"));
@@ -616,6 +622,7 @@ Result<Step> Controller::advance_finalize() {
   const Cancelled cancelled = [this] { return thread_.get_stop_token().stop_requested(); };
   const Conversion::Parts parts{parts_.source, parts_.target, parts_.store, parts_.clock};
   if (record_.converting) {  // after a restart, or a failure in this phase
+    if (auto same = check_same_source(parts_.source, record_.source); !same) return fail(same.error());
     auto resumed = Conversion::resume(parts, record_, ++seed_, cancelled, settings_.drive);
     if (!resumed) return fail(std::move(resumed.error()));
     conversion_ = *std::move(resumed);

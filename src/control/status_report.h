@@ -71,7 +71,7 @@ struct StatusReport {
 
   struct Parked {
     std::int64_t count = 0;
-    std::vector<std::string> sample;  // "db.coll {_id: ...}: reason"
+    std::vector<std::string> sample;  // "db.coll _ID: reason", the _id as JSON
   } parked;
 
   ServerReport source;

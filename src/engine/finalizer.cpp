@@ -192,7 +192,7 @@ Status Finalizer::make_real(Collection& collection, FinalReport& report) {
         });
     if (!made) return made;
   }
-  // Those that another one stood in the way of while it was plain (H10).
+  // Those that another one stood in the way of while it was plain.
   for (IndexTask* task : again) {
     auto made = make(*task, nullptr,
                      [&](IndexTask& refused, const Error& error) { failed(collection, refused, error, report); });

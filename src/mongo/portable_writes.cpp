@@ -137,7 +137,7 @@ class Writing {
     return run.size();
   }
 
-  // The reply says how many documents were found, not which (M3): each is tried
+  // The reply says how many documents were found, not which: each is tried
   // by itself. To apply a diff twice in the same order does no harm (I5).
   Result<std::size_t> send_one_by_one(Operations run, std::size_t position) {
     for (std::size_t i = 0; i < run.size(); ++i) {

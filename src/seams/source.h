@@ -22,7 +22,9 @@ namespace plm {
 struct ServerInfo {
   std::string version;   // "6.0.5"
   std::string set_name;  // empty: not a replica set
-  std::string set_id;    // identity of the replica set that elections do not change
+  // Identity of the replica set. With a slash in it: its name and members, which
+  // may change; without one it is for ever.
+  std::string set_id;
 };
 
 struct OplogWindow {
@@ -88,7 +90,7 @@ class Source {
   // Names of all databases.
   virtual Result<std::vector<std::string>> list_databases() = 0;
   // Everything in one database with complete options and indexes, without
-  // temporary collections (H8) and a server's own "system." ones. Of a time-series
+  // temporary collections and a server's own "system." ones. Of a time-series
   // collection, its buckets.
   virtual Result<std::vector<CollectionSpec>> list_collections(const std::string& database) = 0;
   // One collection by identity; not_found when it is gone.

@@ -16,7 +16,7 @@
 namespace plm {
 
 struct StoreChange {
-  std::string set;                         // "state", "collections", "ranges", "indexes", "parked"
+  std::string set;                         // "state", "collections", "ranges", "parked"
   bson::OwnedValue id;                     // _id of the document
   std::optional<bson::Document> document;  // whole, with its _id; none: remove it
 };

@@ -49,9 +49,9 @@ _ALL = [
     Feature("validators", "validators, and documents that violate them", share=0.4),
     Feature("options", "storageEngine and indexOptionDefaults", share=0.3),
     Feature("pre-images", "changeStreamPreAndPostImages", share=0.3),
-    Feature("capped", "capped collections, their natural order compared", on=False),
+    Feature("capped", "capped collections, their natural order compared"),
     Feature("clustered", "clustered collections", on=False),
-    Feature("convert-to-capped", "convertToCapped and cloneCollectionAsCapped", on=False, share=0.4),
+    Feature("convert-to-capped", "convertToCapped and cloneCollectionAsCapped", share=0.4),
     Feature("timeseries", "time-series collections", on=False),
     Feature("system-js", "documents of system.js", on=False, share=0.3),
     # -- plm
