@@ -415,8 +415,10 @@ void Controller::stand_by(const Error& error) {
   record_unsaved_ = false;
   not_loaded_ = error;
   next_try_ = was_at_work ? SteadyTime() : parts_.clock.steady_now() + kRetryInterval;
-  if (settings_.reset_state) log::warn("the saved state is in use; it is not forgotten");
-  settings_.reset_state = false;
+  if (settings_.reset_state && lease_.other_lives()) {
+    log::warn("the saved state is in use; it is not forgotten");
+    settings_.reset_state = false;
+  }
   const std::lock_guard lock(mutex_);
   record_ = {};
   last_report_ = {};
