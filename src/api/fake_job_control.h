@@ -25,7 +25,9 @@ class FakeJobControl final : public JobControl {
   }
   Status pause() override { return note("pause"); }
   Status resume(bool from_failure) override { return note(from_failure ? "resume from failure" : "resume"); }
-  Status finalize() override { return note("finalize"); }
+  Status finalize(const FinalizeOptions& options) override {
+    return note(options.waive_parked ? "finalize, waiving what is parked" : "finalize");
+  }
   Status reset() override { return note("reset"); }
   [[nodiscard]] StatusReport status() const override {
     const std::lock_guard lock(mutex_);

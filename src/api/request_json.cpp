@@ -149,6 +149,17 @@ Result<ResumeRequest> parse_resume_body(std::string_view body) {
   return request;
 }
 
+Result<FinalizeOptions> parse_finalize_body(std::string_view body) {
+  const auto parsed = parse_object(body);
+  if (!parsed) return fail(parsed.error());
+  FinalizeOptions options;
+  for (const auto& [name, value] : parsed->items()) {
+    if (name != "waiveParked") return refuse("{}: unknown field", name);
+    if (const Status status = read_bool(name, value, options.waive_parked); !status) return fail(status.error());
+  }
+  return options;
+}
+
 Status parse_empty_body(std::string_view body) {
   const auto parsed = parse_object(body);
   if (!parsed) return fail(parsed.error());

@@ -19,6 +19,9 @@ struct ResumeRequest {
 // The body of POST /resume: {"fromFailure": bool}. Errors as above.
 [[nodiscard]] Result<ResumeRequest> parse_resume_body(std::string_view body);
 
+// The body of POST /finalize: {"waiveParked": bool}. Errors as above.
+[[nodiscard]] Result<FinalizeOptions> parse_finalize_body(std::string_view body);
+
 // The body of a request that takes no fields: empty or {}. Errors as above.
 [[nodiscard]] Status parse_empty_body(std::string_view body);
 

@@ -110,6 +110,11 @@ TEST(StartBody, IsRefusedWhenItIsNestedDeeply) {
 }
 
 TEST(ResumeBody, KnowsOneField) {
+  EXPECT_FALSE(parse_finalize_body("")->waive_parked);
+  EXPECT_TRUE(parse_finalize_body(R"({"waiveParked": true})")->waive_parked);
+  EXPECT_EQ(parse_finalize_body(R"({"waiveParked": 1})").error().message,
+            "waiveParked: must be true or false, not a number");
+  EXPECT_EQ(parse_finalize_body(R"({"waive": true})").error().message, "waive: unknown field");
   EXPECT_FALSE(parse_resume_body("")->from_failure);
   EXPECT_FALSE(parse_resume_body(R"({"fromFailure": false})")->from_failure);
   EXPECT_TRUE(parse_resume_body(R"({"fromFailure": true})")->from_failure);

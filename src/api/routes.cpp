@@ -215,7 +215,7 @@ Status Routes::resume(std::string_view body) {
 }
 
 Status Routes::finalize(std::string_view body) {
-  return parse_empty_body(body).and_then([this] { return job_.finalize(); });
+  return parse_finalize_body(body).and_then([this](FinalizeOptions options) { return job_.finalize(options); });
 }
 
 Status Routes::reset(std::string_view body) {

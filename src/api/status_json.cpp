@@ -31,6 +31,12 @@ ordered_json keys_json(const bson::Document& keys) {
   return parsed.is_discarded() ? ordered_json::object() : parsed;
 }
 
+// As extended JSON.
+ordered_json value_json(const bson::OwnedValue& value) {
+  ordered_json parsed = ordered_json::parse(bson::to_json(value.value()), nullptr, false);
+  return parsed.is_discarded() ? ordered_json(bson::to_json(value.value())) : parsed;
+}
+
 std::string_view type_name(UnsuccessfulIndex::Kind kind) {
   switch (kind) {
     case UnsuccessfulIndex::Kind::failed:
@@ -83,6 +89,12 @@ ordered_json finalization_json(const StatusReport::Finalization& finalization) {
                                           {"reason", index.reason}});
   }
   out["differences"] = finalization.differences;
+  if (finalization.waived_count == 0) return out;
+  out["waivedParked"] = {{"count", finalization.waived_count}, {"documents", ordered_json::array()}};
+  for (const WaivedDocument& document : finalization.waived) {
+    out["waivedParked"]["documents"].push_back(
+        {{"namespace", document.ns}, {"_id", value_json(document.id)}, {"reason", document.reason}});
+  }
   return out;
 }
 

@@ -65,6 +65,20 @@ TEST(StatusJson, HasEveryFieldInTheDocumentedOrder) {
       R"("target":{"uri":"mongodb://t1/","version":"7.0.1","state":"unreachable since 2025-11-24T16:05:00Z"},"mode":"exact"})");
 }
 
+TEST(StatusJson, NamesWhatWasWaived) {
+  StatusReport report;
+  report.finalization.emplace();
+  EXPECT_FALSE(json::parse(status_json(report))["finalization"].contains("waivedParked"));
+  bson::Builder ids;
+  ids.append("text", "key").append("number", std::int32_t{7});
+  report.finalization->waived_count = 3;
+  report.finalization->waived = {{"db.a", bson::OwnedValue(ids.view()["text"]), "too large"},
+                                 {"db.b", bson::OwnedValue(ids.view()["number"]), "no"}};
+  EXPECT_EQ(json::parse(status_json(report))["finalization"]["waivedParked"], json::parse(R"({"count": 3, "documents": [
+      {"namespace": "db.a", "_id": "key", "reason": "too large"},
+      {"namespace": "db.b", "_id": 7, "reason": "no"}]})"));
+}
+
 TEST(StatusJson, OfAnIdleProgramIsOkAndZeros) {
   const json status = json::parse(status_json({}));
   EXPECT_EQ(status["ok"], true);

@@ -60,6 +60,7 @@ struct Flags {
   bool json = false;
   bool watch = false;
   bool from_failure = false;
+  bool waive_parked = false;
   bool replace_target = false;
   bool pause_on_initial_sync = false;
   std::vector<std::string> include;
@@ -178,6 +179,7 @@ Result<std::string> start_body(const CLI::App& app, const Flags& flags) {
 Result<std::string> body_of(const CLI::App& app, const std::string& command, const Flags& flags) {
   if (command == "start") return start_body(app, flags);
   if (command == "resume" && flags.from_failure) return R"({"fromFailure":true})";
+  if (command == "finalize" && flags.waive_parked) return R"({"waiveParked":true})";
   return std::string();
 }
 
@@ -266,6 +268,9 @@ Result<ClientCommand> parse_client_arguments(const std::vector<std::string>& arg
     add_connection_flags(app, flags);
   }
   if (out.name == "status") app.add_flag("--watch", flags.watch, "Show it again every second");
+  if (out.name == "finalize") {
+    app.add_flag("--waive-parked", flags.waive_parked, "Go on without the documents that the target does not take");
+  }
   if (out.name == "resume") app.add_flag("--from-failure", flags.from_failure, "Also from the state \"failed\"");
   if (out.name == "start") add_start_flags(app, flags);
   try {

@@ -146,9 +146,11 @@ TEST_F(ClientTest, GivesCommandsAndSaysWhatBecameOfThem) {
   EXPECT_EQ(run({"resume"}), exit_code::done);
   EXPECT_EQ(run({"resume", "--from-failure"}), exit_code::done);
   EXPECT_EQ(run({"finalize"}), exit_code::done);
+  EXPECT_EQ(run({"finalize", "--waive-parked"}), exit_code::done);
   EXPECT_EQ(run({"reset"}), exit_code::done);
   EXPECT_EQ(err_.str(), "");
-  EXPECT_THAT(job_.commands(), ElementsAre("start", "pause", "resume", "resume from failure", "finalize", "reset"));
+  EXPECT_THAT(job_.commands(), ElementsAre("start", "pause", "resume", "resume from failure", "finalize",
+                                           "finalize, waiving what is parked", "reset"));
 }
 
 TEST_F(ClientTest, TellsHealthByItsExitCode) {

@@ -106,6 +106,14 @@ void add_finalization(Lines& lines, const ordered_json& finalization) {
     lines.add(index.at("type").get<std::string>(), "index {} of {} {}: {}", index.at("indexName").get<std::string>(),
               index.at("namespace").get<std::string>(), index.at("keys").dump(), index.at("reason").get<std::string>());
   }
+  if (const auto waived = finalization.find("waivedParked"); waived != finalization.end()) {
+    lines.add("waived", "{} documents that the target did not take",
+              format_count(waived->at("count").get<std::int64_t>()));
+    for (const auto& document : waived->at("documents")) {
+      lines.add("", "{} {}: {}", document.at("namespace").get<std::string>(), document.at("_id").dump(),
+                document.at("reason").get<std::string>());
+    }
+  }
   for (const auto& difference : finalization.at("differences"))
     lines.add("difference", "{}", difference.get<std::string>());
 }

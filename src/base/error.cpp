@@ -49,6 +49,7 @@ constexpr int kRetryableServerCodes[] = {
     12587,  // BackgroundOperationInProgressForNamespace: an index build
     13435,  // NotPrimaryNoSecondaryOk
     13436,  // NotPrimaryOrSecondary
+    14031,  // OutOfDiskSpace: somebody will make room
 };
 static_assert(std::ranges::is_sorted(kRetryableServerCodes));
 

@@ -86,6 +86,7 @@ TEST(Retryable, IsTheTableOfServerCodes) {
       {11602, "InterruptedDueToReplStateChange", true},
       {13435, "NotPrimaryNoSecondaryOk", true},
       {13436, "NotPrimaryOrSecondary", true},
+      {14031, "OutOfDiskSpace", true},
 
       {0, "none", false},
       {1, "InternalError", false},

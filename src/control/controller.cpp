@@ -20,6 +20,8 @@ constexpr Millis kPauseLimit{15'000};
 constexpr Millis kParkedLimit{5000};
 constexpr std::size_t kMostWarnings = 100;
 constexpr int kMostAppliers = 8;
+constexpr std::size_t kMostWaived = 1000;
+constexpr std::size_t kMostWaivedBytes = 4U << 20U;
 
 PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filter, ApplyMode mode,
                                    std::size_t memory_bytes, int target_processors) {
@@ -45,6 +47,19 @@ PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filt
 
 Error standing_by(const std::string& owner) {
   return {ErrorCode::superseded, 0, {}, "this plm is a standby: " + owner + " works on the target; ask that one"};
+}
+
+// What is said of them fits into the job's record, however many they are.
+void note_waived(const std::vector<ParkedDocument>& waived, StatusReport::Finalization& out) {
+  out.waived_count = static_cast<std::int64_t>(waived.size());
+  out.waived.clear();
+  std::size_t bytes = 0;
+  for (const ParkedDocument& document : waived) {
+    bytes += document.id.value().payload().size() + document.reason.size();
+    if (bytes > kMostWaivedBytes || out.waived.size() == kMostWaived) break;
+    log::warn("a document is waived", {{"namespace", document.ns.text()}, {"reason", document.reason}});
+    out.waived.push_back({document.ns.text(), document.id, document.reason});
+  }
 }
 
 }  // namespace
@@ -115,9 +130,12 @@ Status Controller::resume(bool from_failure) {
   }
   return ask([this, from_failure] { return do_resume(from_failure); });
 }
-Status Controller::finalize() {
-  if (auto allowed = refuse_early(JobEvent::finalize, "finalize"); !allowed) return allowed;
-  return ask([this] { return do_finalize(); });
+Status Controller::finalize(const FinalizeOptions& options) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (load_error_.empty() && !finalize_event(options)) return wrong_state("finalize", record_.state);
+  }
+  return ask([this, options] { return do_finalize(options); });
 }
 Status Controller::reset() {
   if (auto allowed = refuse_early(JobEvent::reset, "reset"); !allowed) return allowed;
@@ -130,6 +148,15 @@ Status Controller::refuse_early(JobEvent event, std::string_view request) const 
   if (!standby_for_.empty()) return fail(standing_by(standby_for_));
   if (!load_error_.empty() || transition(record_.state, event)) return {};
   return wrong_state(request, record_.state);
+}
+
+// What could not be written may have made an earlier finalize fail: then this one
+// goes on with it.
+std::optional<JobEvent> Controller::finalize_event(const FinalizeOptions& options) const {
+  if (transition(record_.state, JobEvent::finalize)) return JobEvent::finalize;
+  const bool goes_on = options.waive_parked && record_.state == JobState::failed && record_.failed_finalizing;
+  if (goes_on && !record_.converting) return JobEvent::resume_finalizing;
+  return std::nullopt;
 }
 
 Status Controller::wrong_state(std::string_view request, JobState state) {
@@ -221,20 +248,25 @@ Status Controller::do_resume(bool from_failure) {
   return {};
 }
 
-Status Controller::do_finalize() {
+Status Controller::do_finalize(const FinalizeOptions& options) {
   if (auto loaded = require_loaded(); !loaded) return loaded;
-  if (!transition(record_.state, JobEvent::finalize)) return wrong_state("finalize", record_.state);
+  const std::optional<JobEvent> event = finalize_event(options);
+  if (!event) return wrong_state("finalize", record_.state);
   const StatusReport report = status();
   if (!report.initial_sync.completed) {
     return fail(ErrorCode::wrong_state, "finalize is possible when the initial sync is complete; it is not yet");
   }
   if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
-  if (auto settled = settle_parked(); !settled) return settled;
+  if (!options.waive_parked) {
+    if (auto settled = settle_parked(); !settled) return settled;
+  }
   JobRecord next = record_;
+  next.error.clear();
   next.finalization.emplace().started_at = parts_.clock.wall_now();
+  next.finalization->waive_parked = options.waive_parked;
   next.failed_finalizing = false;
   next.converting = false;
-  if (auto changed = change_state(JobEvent::finalize, std::move(next)); !changed) return changed;
+  if (auto changed = change_state(*event, std::move(next)); !changed) return changed;
   if (engine_) {
     engine_->resume();
   } else {
@@ -251,7 +283,7 @@ Status Controller::settle_parked() {
   auto parked = retry_parked(*engine_, parts_.store);
   if (!parked) return fail(std::move(parked.error()));
   if (engine_->wait_until([this] { return engine_->pipeline().progress().parked == 0; }, kParkedLimit)) return {};
-  return fail(ErrorCode::wrong_state, "documents could not be written to the target: " + *parked);
+  return fail(ErrorCode::wrong_state, parked_words(*parked));
 }
 
 // What is decisive is the record; whatever else is saved goes then, or with the
@@ -637,7 +669,8 @@ Result<Step> Controller::advance_finalize() {
   if (!approach_) {
     auto filter = Filter::make(record_.options.include_namespaces, record_.options.exclude_namespaces);
     if (!filter) return fail(std::move(filter.error()));
-    approach_.emplace(FinalApproach::Parts{parts_.source, parts_.store, parts_.clock}, *std::move(filter));
+    approach_.emplace(FinalApproach::Parts{parts_.source, parts_.store, parts_.clock}, *std::move(filter),
+                      FinalizeOptions{record_.finalization && record_.finalization->waive_parked});
   }
   auto arrived = approach_->step(*engine_);
   if (!arrived) return fail(std::move(arrived.error()));
@@ -646,11 +679,13 @@ Result<Step> Controller::advance_finalize() {
     note_warning(
         "the source is still being written; some documents on the target are newer than the end of replication");
   }
+  JobRecord record = record_;
+  note_waived(approach_->waived(), *record.finalization);
   const Listing listing = approach_->listing();
   const std::shared_ptr<Engine> engine = engine_;
   drop_engine();  // for good: nothing is replayed any more
-  conversion_ = std::make_unique<Conversion>(parts, std::move(engine->pipeline().router().catalog()), listing, record_,
-                                             ++seed_, cancelled, settings_.drive);
+  conversion_ = std::make_unique<Conversion>(parts, std::move(engine->pipeline().router().catalog()), listing,
+                                             std::move(record), ++seed_, cancelled, settings_.drive);
   return Step::worked;
 }
 

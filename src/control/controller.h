@@ -65,7 +65,8 @@ class Controller final : public JobControl {
   Status start(const JobOptions& options) override;
   Status pause() override;
   Status resume(bool from_failure) override;
-  Status finalize() override;
+  using JobControl::finalize;
+  Status finalize(const FinalizeOptions& options) override;
   Status reset() override;
   [[nodiscard]] StatusReport status() const override;
 
@@ -81,6 +82,8 @@ class Controller final : public JobControl {
   using Request = std::function<Status()>;
   Status ask(Request request);
   [[nodiscard]] Status refuse_early(JobEvent event, std::string_view request) const;
+  // The event that this request is in the present state. None: refused.
+  [[nodiscard]] std::optional<JobEvent> finalize_event(const FinalizeOptions& options) const;
   [[nodiscard]] static Status wrong_state(std::string_view request, JobState state);
   void run(const std::stop_token& stop);
   void serve_requests();
@@ -91,7 +94,7 @@ class Controller final : public JobControl {
   Status do_start(const JobOptions& options);
   Status do_pause();
   Status do_resume(bool from_failure);
-  Status do_finalize();
+  Status do_finalize(const FinalizeOptions& options);
   Status do_reset();
   Status settle_parked();
   [[nodiscard]] Status require_loaded();

@@ -690,6 +690,43 @@ TEST_F(ParkedTest, FinalizeIsRefusedUntilTheyCanBeWritten) {
   expect_the_same();
 }
 
+TEST_F(ParkedTest, FinalizeGoesOnWithoutThemWhenTheyAreWaived) {
+  park_one();
+  EXPECT_FALSE(controller_->finalize());
+  ASSERT_TRUE(controller_->finalize({.waive_parked = true}));
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  const StatusReport::Finalization report = *controller_->status().finalization;
+  EXPECT_EQ(report.waived_count, 1);
+  ASSERT_EQ(report.waived.size(), 1U);
+  EXPECT_EQ(report.waived[0].ns, "db.c");
+  EXPECT_EQ(report.waived[0].id.value().as_int64(), 77);
+  EXPECT_NE(report.waived[0].reason, "");
+}
+
+// Nothing is waived that can be written after all.
+TEST_F(ParkedTest, WhatCanBeWrittenIsNotWaived) {
+  park_one();
+  ASSERT_TRUE(target_set_.drop_index(kNs, obstacle_.name()));
+  ASSERT_TRUE(controller_->finalize({.waive_parked = true}));
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  EXPECT_EQ(controller_->status().finalization->waived_count, 0);
+  expect_the_same();
+}
+
+TEST_F(ParkedTest, AFinalizeThatFailedForThemGoesOnWhenTheyAreWaived) {
+  park_one();
+  ASSERT_TRUE(controller_->pause());
+  begin_process();
+  ASSERT_TRUE(turn_until([&] { return controller_->status().parked.count == 1; }));
+  ASSERT_TRUE(controller_->finalize());
+  ASSERT_TRUE(comes_to(JobState::failed)) << describe();
+  EXPECT_FALSE(controller_->finalize());
+  ASSERT_TRUE(controller_->finalize({.waive_parked = true}));
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  EXPECT_EQ(controller_->status().finalization->waived_count, 1);
+  EXPECT_EQ(controller_->status().error, "");
+}
+
 // In a process without an engine it is found out on the way; the resume tries again.
 TEST_F(ParkedTest, AResumeFromFailureTriesThemAgain) {
   park_one();

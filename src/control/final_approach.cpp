@@ -28,28 +28,37 @@ Result<std::string> retry_parked(Engine& engine, StateStore& store) {
   return sample;
 }
 
+std::string parked_words(const std::string& parked) {
+  return "documents could not be written to the target (finalize with waiveParked goes on without them): " + parked;
+}
+
 Result<bool> FinalApproach::step(Engine& engine) {
   if (end_.is_zero()) return move_end(engine);
   const RouterView view = engine.pipeline().router().view();
   if (!view.reached_limit || view.limit != end_ || view.indexes_unfinished > 0) return false;
   if (is_short(engine, view)) return move_end(engine);
-  if (engine.pipeline().progress().parked > 0) return settle_parked(engine);
+  if (is_hindered(engine)) return settle_parked(engine);
   parked_until_.reset();
   if (!engine.pause(kRestLimit)) {
     engine.resume();
     return fail(ErrorCode::network, "the target did not acknowledge what was sent to it");
   }
   // The view was a moment old: what was read meanwhile shows now.
-  if (is_short(engine, view) || engine.pipeline().progress().parked > 0) {
+  if (is_short(engine, view) || is_hindered(engine)) {
     engine.resume();
     return false;
   }
+  if (auto noted = note_waived(); !noted) return fail(std::move(noted.error()));
   fell_short_ = std::max(view.ahead, engine.pipeline().progress().read_ahead.get()) > end_;
   return true;
 }
 
 bool FinalApproach::is_short(const Engine& engine, const RouterView& view) const {
   return moves_ <= kMostMoves && std::max(view.ahead, engine.pipeline().progress().read_ahead.get()) > end_;
+}
+
+bool FinalApproach::is_hindered(const Engine& engine) const {
+  return engine.pipeline().progress().parked > 0 && !gave_up_parked_;
 }
 
 Result<bool> FinalApproach::move_end(Engine& engine) {
@@ -72,7 +81,21 @@ Result<bool> FinalApproach::settle_parked(Engine& engine) {
     parked_until_ = now + kParkedTime;
   }
   if (now < *parked_until_) return false;
-  return fail(ErrorCode::wrong_state, "documents could not be written to the target: " + parked_);
+  if (options_.waive_parked) {
+    gave_up_parked_ = true;
+    return false;
+  }
+  return fail(ErrorCode::wrong_state, parked_words(parked_));
+}
+
+// The engine is at rest: what is parked stays so.
+Status FinalApproach::note_waived() {
+  waived_.clear();
+  if (!gave_up_parked_) return {};
+  auto job = load_job(parts_.store);
+  if (!job) return fail(std::move(job.error()));
+  if (*job) waived_ = std::move((*job)->parked);
+  return {};
 }
 
 }  // namespace plm

@@ -10,8 +10,10 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
+#include "control/job_options.h"
 #include "engine/engine.h"
 #include "engine/listing.h"
 #include "model/filter.h"
@@ -24,6 +26,9 @@ namespace plm {
 // empty: nothing is parked.
 [[nodiscard]] Result<std::string> retry_parked(Engine& engine, StateStore& store);
 
+// Why finalize does not go on, from what retry_parked() gives.
+[[nodiscard]] std::string parked_words(const std::string& parked);
+
 class FinalApproach {
  public:
   struct Parts {  // all outlive this
@@ -31,11 +36,12 @@ class FinalApproach {
     StateStore& store;
     Clock& clock;
   };
-  FinalApproach(Parts parts, Filter filter) : parts_(parts), filter_(std::move(filter)) {}
+  FinalApproach(Parts parts, Filter filter, FinalizeOptions options)
+      : parts_(parts), filter_(std::move(filter)), options_(options) {}
 
   // True: the engine is at rest and saved, everything up to F is applied. Called
   // again and again until then, also after retryable errors. Other errors:
-  // wrong_state when documents cannot be written to the target.
+  // wrong_state when documents cannot be written to the target, unless that is waived.
   [[nodiscard]] Result<bool> step(Engine& engine);
 
   [[nodiscard]] ClusterTime end() const { return end_; }  // F; zero: not fixed yet
@@ -43,10 +49,14 @@ class FinalApproach {
   [[nodiscard]] const Listing& listing() const { return listing_; }
   // F did not come to cover all documents: the source is still written.
   [[nodiscard]] bool fell_short() const { return fell_short_; }
+  // What the target does not hold, as waived.
+  [[nodiscard]] const std::vector<ParkedDocument>& waived() const { return waived_; }
 
  private:
   Result<bool> move_end(Engine& engine);
   Result<bool> settle_parked(Engine& engine);
+  [[nodiscard]] bool is_hindered(const Engine& engine) const;
+  Status note_waived();
   [[nodiscard]] bool is_short(const Engine& engine, const RouterView& view) const;
 
   Parts parts_;
@@ -57,6 +67,9 @@ class FinalApproach {
   bool fell_short_ = false;
   std::optional<SteadyTime> parked_until_;  // how long parked documents are waited for
   std::string parked_;
+  FinalizeOptions options_;
+  bool gave_up_parked_ = false;
+  std::vector<ParkedDocument> waived_;
 };
 
 }  // namespace plm

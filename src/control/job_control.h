@@ -18,7 +18,8 @@ class JobControl {
   virtual Status start(const JobOptions& options) = 0;
   virtual Status pause() = 0;
   virtual Status resume(bool from_failure) = 0;
-  virtual Status finalize() = 0;
+  virtual Status finalize(const FinalizeOptions& options) = 0;
+  Status finalize() { return finalize(FinalizeOptions{}); }
   virtual Status reset() = 0;
   // Never waits for a server; at most a second old.
   [[nodiscard]] virtual StatusReport status() const = 0;

@@ -31,4 +31,10 @@ struct JobOptions {
   bool operator==(const JobOptions&) const = default;
 };
 
+// What a user asks of finalize.
+struct FinalizeOptions {
+  // Go on without the documents that the target does not take; the report names them.
+  bool waive_parked = false;
+};
+
 }  // namespace plm

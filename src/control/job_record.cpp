@@ -62,6 +62,14 @@ void append_finalization(bson::Builder& out, const StatusReport::Finalization& f
   scope->append("completed", finalization.completed).append_date("startedAt", finalization.started_at);
   if (finalization.completed_at) scope->append_date("completedAt", *finalization.completed_at);
   append_strings(*scope, "differences", finalization.differences);
+  scope->append("waiveParked", finalization.waive_parked).append("waivedCount", finalization.waived_count);
+  {
+    auto waived = scope->array("waived");
+    for (const WaivedDocument& document : finalization.waived) {
+      auto entry = waived.document();
+      entry->append("ns", document.ns).append("id", document.id.value()).append("reason", document.reason);
+    }
+  }
   auto indexes = scope->array("unsuccessfulIndexes");
   for (const UnsuccessfulIndex& index : finalization.unsuccessful_indexes) {
     auto entry = indexes.document();
@@ -76,6 +84,13 @@ StatusReport::Finalization finalization_from(bson::View view) {
   out.started_at = wall_time_from(view["startedAt"]);
   if (view["completedAt"]) out.completed_at = wall_time_from(view["completedAt"]);
   out.differences = strings_from(view["differences"]);
+  out.waive_parked = view["waiveParked"].as_bool();
+  out.waived_count = view["waivedCount"].as_int64();
+  for (const bson::Element& element : view["waived"].as_document()) {
+    const bson::View entry = element.value.as_document();
+    out.waived.push_back({std::string(entry["ns"].as_string()), bson::OwnedValue(entry["id"]),
+                          std::string(entry["reason"].as_string())});
+  }
   for (const bson::Element& element : view["unsuccessfulIndexes"].as_document()) {
     const bson::View entry = element.value.as_document();
     out.unsuccessful_indexes.push_back(

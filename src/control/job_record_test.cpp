@@ -23,6 +23,9 @@ JobRecord example() {
   finalization.started_at = WallTime(Millis(1'700'000'000'123));
   finalization.completed_at = WallTime(Millis(1'700'000'001'456));
   finalization.differences = {"a.b lacks index x"};
+  finalization.waive_parked = true;
+  finalization.waived_count = 7;
+  finalization.waived = {{"a.b", bson::OwnedValue(json(R"({"v": {"x": 1}})")["v"]), "too large"}};
   finalization.unsuccessful_indexes = {
       {"a.b", "x_1", UnsuccessfulIndex::Kind::failed, json(R"({"x": 1})"), "E11000"},
       {"a.c", "y_1", UnsuccessfulIndex::Kind::incomplete, json(R"({"y": -1})"), "building"}};
@@ -46,6 +49,13 @@ TEST(JobRecord, IsReadBackWhole) {
   EXPECT_EQ(read->finalization->started_at, before.finalization->started_at);
   EXPECT_EQ(read->finalization->completed_at, before.finalization->completed_at);
   EXPECT_EQ(read->finalization->differences, before.finalization->differences);
+  EXPECT_TRUE(read->finalization->waive_parked);
+  EXPECT_EQ(read->finalization->waived_count, 7);
+  ASSERT_EQ(read->finalization->waived.size(), 1U);
+  EXPECT_EQ(read->finalization->waived[0].ns, "a.b");
+  EXPECT_EQ(bson::to_json(read->finalization->waived[0].id.value()),
+            bson::to_json(before.finalization->waived[0].id.value()));
+  EXPECT_EQ(read->finalization->waived[0].reason, "too large");
   ASSERT_EQ(read->finalization->unsuccessful_indexes.size(), 2U);
   EXPECT_EQ(read->finalization->unsuccessful_indexes[1].kind, UnsuccessfulIndex::Kind::incomplete);
   EXPECT_EQ(read->finalization->unsuccessful_indexes[0].keys, json(R"({"x": 1})"));

@@ -22,6 +22,13 @@ struct UnsuccessfulIndex {
   std::string reason;
 };
 
+// A document that the target did not take and that finalize was told to go on without.
+struct WaivedDocument {
+  std::string ns;
+  bson::OwnedValue id;
+  std::string reason;
+};
+
 struct ServerReport {
   std::string uri;  // redacted
   std::string version;
@@ -66,6 +73,9 @@ struct StatusReport {
     std::optional<WallTime> completed_at;
     std::vector<UnsuccessfulIndex> unsuccessful_indexes;
     std::vector<std::string> differences;  // what the final comparison found
+    bool waive_parked = false;             // as asked
+    std::int64_t waived_count = 0;
+    std::vector<WaivedDocument> waived;  // the first of them
   };
   std::optional<Finalization> finalization;  // from finalize on
 

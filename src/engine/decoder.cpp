@@ -52,6 +52,7 @@ Result<ChangeEvent> decode_event(bson::View raw) {
   ChangeEvent out;
   out.size_bytes = raw.size();
   bool has_kind = false;
+  bool has_token = false;
   for (const bson::Element& field : raw) {
     const std::string_view key = field.key;
     const bson::Value& value = field.value;
@@ -59,7 +60,8 @@ Result<ChangeEvent> decode_event(bson::View raw) {
       out.kind = kind_named(value.as_string());
       has_kind = true;
     } else if (key == "_id") {
-      out.resume_token = value.as_document();
+      out.resume_token = value.as_document();  // empty: none, its time is the position
+      has_token = true;
     } else if (key == "clusterTime" && value.type() == BSON_TYPE_TIMESTAMP) {
       out.time = ClusterTime::from_packed(value.timestamp());
     } else if (key == "collectionUUID") {
@@ -83,7 +85,7 @@ Result<ChangeEvent> decode_event(bson::View raw) {
   }
   if (!has_kind) return fail(malformed(raw, "operationType"));
   if (out.time.is_zero()) return fail(malformed(raw, "clusterTime"));
-  if (out.resume_token.empty()) return fail(malformed(raw, "_id"));
+  if (!has_token) return fail(malformed(raw, "_id"));
   if (out.kind == EventKind::rename && replicable(out.database, out.collection)) {
     // Taken for a rename to nowhere it would drop the collection.
     if (out.description["to"].as_document().empty()) return fail(malformed(raw, "operationDescription.to"));

@@ -32,6 +32,11 @@ Result<Step> Reader::after(const Error& error) {
     return fail(error.within("the position " + position_.time.text() +
                              " is no longer in the source's oplog; reset, then start to copy anew"));
   }
+  if (error.server_code == server_code::object_too_large) {
+    return fail(error.within("behind " + position_.time.text() +
+                             " lies a change that is too large for the source's change stream; leave its collection "
+                             "out (excludeNamespaces), or reset and start to copy anew"));
+  }
   if (!retryable(error)) return fail(error.within("change stream"));
   backoff_.failed(clock_.steady_now());
   progress_.retrying("change stream: " + error.message);

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "mongo/document_array.h"
+#include "mongo/oversized_events.h"
 
 namespace plm::mongo {
 namespace {
@@ -21,14 +22,43 @@ void append_stream_options(bson::Builder& stage, const Position& from, const Sou
   }
 }
 
-bson::Document aggregate_command(const Position& from, const Source::StreamOptions& options) {
+void append_size_of(bson::Builder::ArrayScope& out, const char* field) {
+  auto size = out.document();
+  auto of = size->document("$bsonSize");
+  auto or_empty = of->array("$ifNull");
+  or_empty.append(field);
+  auto nothing = or_empty.document();
+}
+
+// {$match: {$expr: {$lte: [{$add: [...]}, limit]}}}; the key counts three times:
+// by itself, and as the hexadecimal digits of the resume token.
+void append_size_filter(bson::Builder::ArrayScope& pipeline) {
+  auto stage = pipeline.document();
+  auto match = stage->document("$match");
+  auto expression = match->document("$expr");
+  auto smaller = expression->array("$lte");
+  {
+    auto sum = smaller.document();
+    auto parts = sum->array("$add");
+    for (int i = 0; i < 3; ++i) append_size_of(parts, "$documentKey");
+    for (const char* field : {"$fullDocument", "$rawUpdateDescription", "$updateDescription"}) {
+      append_size_of(parts, field);
+    }
+  }
+  smaller.append(kLargestPlainEventBytes);
+}
+
+bson::Document aggregate_command(const Position& from, const Source::StreamOptions& options, StreamFilter filter) {
   bson::Builder command;
   command.append("aggregate", 1);
   {
     auto pipeline = command.array("pipeline");
-    auto stage = pipeline.document();
-    auto stream = stage->document("$changeStream");
-    append_stream_options(*stream, from, options);
+    {
+      auto stage = pipeline.document();
+      auto stream = stage->document("$changeStream");
+      append_stream_options(*stream, from, options);
+    }
+    if (filter == StreamFilter::without_large_events) append_size_filter(pipeline);
   }
   {
     auto cursor = command.document("cursor");
@@ -53,11 +83,12 @@ ClusterTime token_time(bson::View token) {
 }
 
 Result<std::unique_ptr<ChangeStream>> CursorChangeStream::open(const std::shared_ptr<Pool>& pool, const Position& from,
-                                                               const Source::StreamOptions& options) {
+                                                               const Source::StreamOptions& options,
+                                                               StreamFilter filter) {
   auto connection = pool->connect();
   if (!connection) return fail(connection.error());
   if (auto pinned = connection->pin(); !pinned) return fail(pinned.error());
-  auto reply = connection->run("admin", aggregate_command(from, options).view());
+  auto reply = connection->run("admin", aggregate_command(from, options, filter).view());
   if (!reply) return fail(reply.error().within("opening the change stream"));
   const std::int64_t id = (*reply)["cursor"].as_document()["id"].as_int64();
   if (id == 0) return fail(ErrorCode::server, "the change stream has no cursor");

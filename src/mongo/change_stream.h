@@ -9,11 +9,17 @@
 
 namespace plm::mongo {
 
+enum class StreamFilter {
+  none,
+  without_large_events,  // see oversized_events.h
+};
+
 class CursorChangeStream final : public ChangeStream {
  public:
   // After an error the stream is dead: open another one at the last position.
   static Result<std::unique_ptr<ChangeStream>> open(const std::shared_ptr<Pool>& pool, const Position& from,
-                                                    const Source::StreamOptions& options);
+                                                    const Source::StreamOptions& options,
+                                                    StreamFilter filter = StreamFilter::none);
   ~CursorChangeStream() override;
   CursorChangeStream(const CursorChangeStream&) = delete;
   CursorChangeStream& operator=(const CursorChangeStream&) = delete;

@@ -4,11 +4,11 @@
 
 #include "bson/order.h"
 #include "mongo/catalog_reader.h"
-#include "mongo/change_stream.h"
 #include "mongo/connection.h"
 #include "mongo/cursor.h"
 #include "mongo/majority_read.h"
 #include "mongo/not_carried.h"
+#include "mongo/oversized_events.h"
 #include "mongo/privileges.h"
 #include "mongo/range_reader.h"
 
@@ -251,7 +251,7 @@ Result<ReadDocuments> MongoSource::read_documents(const SourceRead& read, const 
 }
 
 Result<std::unique_ptr<ChangeStream>> MongoSource::open_stream(const Position& from, const StreamOptions& options) {
-  return mongo::CursorChangeStream::open(parts_->pool, from, options);
+  return mongo::DetouringStream::open(parts_->pool, from, options);
 }
 
 }  // namespace plm
