@@ -21,6 +21,8 @@ Spec = dict[str, Any]
 
 def plain_index(spec: Spec) -> Spec:
     """An index as the target has it before finalize: nothing that rejects, removes or hides."""
+    if spec.get("clustered"):  # it belongs to the options
+        return spec
     plain = {key: value for key, value in spec.items() if key not in ("unique", "hidden", "prepareUnique")}
     if "expireAfterSeconds" in plain:
         plain["expireAfterSeconds"] = NEVER_EXPIRES

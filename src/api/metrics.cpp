@@ -55,9 +55,11 @@ class Page {
 void add_state(Page& page, const StatusReport& report) {
   std::vector<ClientMetric> states;
   for (const JobState state : kAllJobStates) {
-    states.push_back(gauge_value(state == report.state ? 1 : 0, {{"state", std::string(name_of(state))}}));
+    states.push_back(
+        gauge_value(name_of(state) == report.state_name() ? 1 : 0, {{"state", std::string(name_of(state))}}));
   }
   page.gauges("plm_state", "State of the job: 1 for the one it is in.", std::move(states));
+  page.gauge("plm_standby", "1 while another plm works on the target.", !report.standby_for.empty());
   page.gauge("plm_stalled", "1 when nothing moves although there is work.", !report.stall.empty());
 }
 

@@ -77,6 +77,7 @@ ErrorWords words_of(const Error& error) {
     case ErrorCode::invalid_argument:
       return {400, exact_or("invalid_argument")};
     case ErrorCode::wrong_state:
+    case ErrorCode::superseded:
       return {409, exact_or("wrong_state")};
     case ErrorCode::not_found:
       return {404, exact_or("not_found")};
@@ -190,7 +191,7 @@ HttpResponse Routes::health() const {
   const std::vector<HealthProblem> problems = health_problems(report, std::chrono::system_clock::now());
   HttpResponse response;
   response.status = problems.empty() ? 200 : 503;
-  response.body = health_json(report.state, problems);
+  response.body = health_json(report.state_name(), problems);
   return response;
 }
 

@@ -109,8 +109,9 @@ std::string status_json(const StatusReport& report) {
   ordered_json out;
   out["ok"] = true;
   if (!report.error.empty()) out["error"] = report.error;
-  out["state"] = name_of(report.state);
+  out["state"] = report.state_name();
   if (!report.info.empty()) out["info"] = report.info;
+  if (!report.standby_for.empty()) out["standbyFor"] = report.standby_for;
   out["lagTimeSeconds"] = report.lag_seconds;
   out["eventsRead"] = report.events_read;
   out["eventsApplied"] = report.events_applied;
@@ -125,10 +126,10 @@ std::string status_json(const StatusReport& report) {
   return text_of(out);
 }
 
-std::string health_json(JobState state, const std::vector<HealthProblem>& problems) {
+std::string health_json(std::string_view state, const std::vector<HealthProblem>& problems) {
   ordered_json out;
   out["ok"] = problems.empty();
-  out["state"] = name_of(state);
+  out["state"] = state;
   if (!problems.empty()) {
     std::vector<std::string> reasons;
     for (const HealthProblem& problem : problems) reasons.push_back(problem.reason);

@@ -16,7 +16,7 @@ namespace plm {
 
 // The body of GET /health: {"ok":true,"state":"running"}, or with "ok":false the
 // reasons as "error" and the word for the worst of them as "code".
-[[nodiscard]] std::string health_json(JobState state, const std::vector<HealthProblem>& problems);
+[[nodiscard]] std::string health_json(std::string_view state, const std::vector<HealthProblem>& problems);
 
 // {"ok":true}
 [[nodiscard]] std::string success_json();

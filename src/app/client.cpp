@@ -81,11 +81,14 @@ void add_connection_flags(CLI::App& app, Flags& flags) {
 }
 
 void add_start_flags(CLI::App& app, Flags& flags) {
+  app.get_formatter()->column_width(42);
   app.add_option("--include-namespaces", flags.include, "db.coll or db.*, separated by commas (all)")
       ->type_name("NAMES")
+      ->option_text("NAMES")  // without CLI11's "..." behind it
       ->allow_extra_args(false);
   app.add_option("--exclude-namespaces", flags.exclude, "The same; exclude wins")
       ->type_name("NAMES")
+      ->option_text("NAMES")  // without CLI11's "..." behind it
       ->allow_extra_args(false);
   app.add_flag("--replace-target", flags.replace_target, "Drop what the target holds in the selected namespaces");
   app.add_flag("--pause-on-initial-sync", flags.pause_on_initial_sync, "Pause when the initial sync is complete");
@@ -256,7 +259,9 @@ Result<ClientCommand> parse_client_arguments(const std::vector<std::string>& arg
   ClientCommand out;
   out.name = command.name;
   Flags flags;
-  CLI::App app(std::string(command.help), fmt::format("plm {}", command.name));
+  const std::string program = fmt::format("plm {}", command.name);
+  CLI::App app(std::string(command.help), program);
+  app.allow_extras();
   if (out.name == "version") {
     app.add_flag("--json", flags.json, "Print it as JSON");
   } else {
@@ -277,6 +282,8 @@ Result<ClientCommand> parse_client_arguments(const std::vector<std::string>& arg
     const std::string_view text = error.what();
     return refuse("{}: {}", out.name, showable(text.substr(0, text.find('\n'))));
   }
+  if (const auto extras = app.remaining(); !extras.empty())
+    return refuse("{}: {}", out.name, name_unexpected(extras, program, "there are options only"));
   out.json = flags.json;
   out.watch = flags.watch;
   if (out.name == "version") {

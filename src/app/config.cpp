@@ -118,7 +118,10 @@ class OptionReader {
       out.insert(out.end(), entries.begin(), entries.end());
     }
     const auto filter = name == "include-namespaces" ? Filter::make(out, {}) : Filter::make({}, out);
-    if (!filter) refuse_setting(*setting, filter.error().message);
+    if (filter) return;
+    // The filter says the list's name in the API; the setting's origin takes its place.
+    const std::string& why = filter.error().message;
+    refuse_setting(*setting, why.substr(why.find(": ") + 2));
   }
 
   void refuse_setting(const Setting& setting, const std::string& why) {
@@ -172,7 +175,7 @@ void read_access(OptionReader& reader, DaemonConfig& config) {
   const Setting* key = reader.find("api-tls-key");
   if ((certificate == nullptr) != (key == nullptr)) {
     reader.refuse_setting(certificate != nullptr ? *certificate : *key,
-                          "a certificate and its key are needed together (api-tls-cert, api-tls-key)");
+                          "a certificate and its key are needed together (--api-tls-cert, --api-tls-key)");
   } else if (certificate != nullptr && !reader.error()) {
     if (const Status usable = check_identity(tls); !usable) reader.refuse_setting(*certificate, usable.error().message);
     config.api_tls = std::move(tls);
@@ -180,7 +183,7 @@ void read_access(OptionReader& reader, DaemonConfig& config) {
   if (const Setting* listen = reader.find("listen");
       listen != nullptr && !is_loopback(config.listen) && config.api_token.empty()) {
     reader.refuse_setting(*listen,
-                          fmt::format("others can reach {}: a token is needed (api-token-file)", config.listen));
+                          fmt::format("others can reach {}: a token is needed (--api-token-file)", config.listen));
   }
 }
 

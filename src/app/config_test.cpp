@@ -205,8 +205,8 @@ TEST(DaemonConfig, RefusesBadValuesNamingWhereTheyAre) {
       {{"--apply-mode", "fast"}, "--apply-mode: \"fast\" is not a mode; there are auto"},
       {{"--memory-limit", "much"}, "--memory-limit: \"much\" is not a size"},
       {{"--memory-limit", "64MiB"}, "--memory-limit: \"64MiB\" is too little"},
-      {{"--include-namespaces", "nodot"}, "--include-namespaces: includeNamespaces: \"nodot\" needs the form"},
-      {{"--include-namespaces", "a.b,"}, "--include-namespaces: includeNamespaces: \"\" needs the form"},
+      {{"--include-namespaces", "nodot"}, "--include-namespaces: \"nodot\" needs the form"},
+      {{"--include-namespaces", "a.b,"}, "--include-namespaces: \"\" needs the form"},
       {{"--exclude-namespaces", "admin.*"}, "names a database that never takes part"},
       {{"--clone-segment-size", "1 parsec"}, "--clone-segment-size: \"1 parsec\" is not a size"},
       {{"--clone-segment-size", "1TiB"}, "--clone-segment-size: must be a size from 0"},
@@ -228,7 +228,7 @@ TEST(DaemonConfig, NeedsATokenWhereOthersCanAsk) {
   const ScratchFile token(kToken);
   for (const auto address : {"0.0.0.0", "192.0.2.1", "::", "2001:db8::1", "::ffff:127.0.0.1"}) {
     EXPECT_EQ(refusal_of(configure_rest({"--listen", address})),
-              fmt::format("--listen: others can reach {}: a token is needed (api-token-file)", address));
+              fmt::format("--listen: others can reach {}: a token is needed (--api-token-file)", address));
     EXPECT_TRUE(configure_rest({"--listen", address, "--api-token-file", token.path()})) << address;
   }
   EXPECT_THAT(refusal_of(configure_rest({}, {{"PLM_LISTEN", "0.0.0.0"}})), HasSubstr("PLM_LISTEN: others can reach"));

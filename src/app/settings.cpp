@@ -32,7 +32,7 @@ std::vector<Option> make_options() {
       {"api-tls-key", "", value, "FILE", "PEM file with the certificate's private key"},
       {"log-level", "", value, "LEVEL", "trace, debug, info, warn or error (info)"},
       {"log-json", "", flag, "", "Write the log as JSON lines"},
-      {"memory-limit", "", value, "SIZE", "Memory for the whole process (512MiB)"},
+      {"memory-limit", "", value, "SIZE", "Memory for the whole process (512MiB); at least 128MiB"},
       {"apply-mode", "", value, "MODE", "How changes are applied: auto, exact or portable (auto: the target is asked)"},
       {"reset-state", "", flag, "", "Forget the saved job first; the target's data stays"},
       {"start", "", flag, "", "Start at once, unless a job is saved"},
@@ -62,14 +62,6 @@ constexpr std::string_view kFooter =
     "\"plm serve\" is the same as \"plm\". Each option is also a key of the file given with\n"
     "--config (TOML: log-level = \"info\"). A flag beats its variable, a variable the file.";
 
-// The first argument that means nothing. A value may be a URI, so only what looks like a flag is shown.
-std::string name_unexpected(const std::vector<std::string>& arguments) {
-  const auto flag = std::ranges::find_if(arguments, [](const std::string& text) { return text.starts_with('-'); });
-  if (flag != arguments.end()) return "unknown option " + showable(flag->substr(0, flag->find('=')));
-  return fmt::format("unexpected argument {}; a command comes first, as in \"plm status\"",
-                     showable(arguments.front()));
-}
-
 // CLI11's messages may quote a value on several lines; the first line, without URIs.
 std::string first_line(std::string_view text) { return showable(text.substr(0, text.find('\n'))); }
 
@@ -82,9 +74,16 @@ const std::vector<Option>& daemon_options() {
 
 std::string showable(std::string_view argument) {
   if (argument.find("://") != std::string_view::npos || argument.find('@') != std::string_view::npos) {
-    return "(a connection string, not shown)";
+    return "(not shown: it may hold a password)";
   }
   return std::string(argument);
+}
+
+std::string name_unexpected(const std::vector<std::string>& arguments, std::string_view program,
+                            std::string_view hint) {
+  const auto flag = std::ranges::find_if(arguments, [](const std::string& text) { return text.starts_with('-'); });
+  if (flag == arguments.end()) return fmt::format("unexpected argument {}; {}", showable(arguments.front()), hint);
+  return fmt::format("unknown option {}; see \"{} --help\"", showable(flag->substr(0, flag->find('='))), program);
 }
 
 Result<CommandLine> parse_daemon_arguments(const std::vector<std::string>& arguments, std::string_view version) {
@@ -98,6 +97,7 @@ Result<CommandLine> parse_daemon_arguments(const std::vector<std::string>& argum
   app.add_flag("--version", show_version, "Show the version");
   app.add_option("--config", config_files, "TOML file with any of the options below [PLM_CONFIG]")
       ->type_name("FILE")
+      ->option_text("FILE")
       ->allow_extra_args(false);
 
   std::map<std::string, std::vector<std::string>> values;
@@ -109,6 +109,7 @@ Result<CommandLine> parse_daemon_arguments(const std::vector<std::string>& argum
     } else {
       app.add_option("--" + option.name, values[option.name], help)
           ->type_name(option.value_name)
+          ->option_text(option.value_name)  // without CLI11's "..." behind it
           ->allow_extra_args(false);
     }
   }
@@ -124,8 +125,10 @@ Result<CommandLine> parse_daemon_arguments(const std::vector<std::string>& argum
     out.print = fmt::format("plm {}\n", version);
     return out;
   }
-  if (const auto extras = app.remaining(); !extras.empty())
-    return fail(ErrorCode::invalid_argument, name_unexpected(extras));
+  if (const auto extras = app.remaining(); !extras.empty()) {
+    return fail(ErrorCode::invalid_argument,
+                name_unexpected(extras, "plm", "a command comes first, as in \"plm status\""));
+  }
   if (config_files.size() > 1) return fail(ErrorCode::invalid_argument, "--config: given twice");
   if (!config_files.empty()) out.config_file = config_files.front();
 

@@ -63,4 +63,9 @@ struct CommandLine {
 // An argument as it may be shown: URIs hold passwords.
 [[nodiscard]] std::string showable(std::string_view argument);
 
+// One line for arguments that mean nothing; not empty. An option says more than a
+// word, which may be its value; `hint` follows a word.
+[[nodiscard]] std::string name_unexpected(const std::vector<std::string>& arguments, std::string_view program,
+                                          std::string_view hint);
+
 }  // namespace plm

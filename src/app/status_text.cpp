@@ -79,7 +79,9 @@ void add_initial_sync(Lines& lines, const ordered_json& sync) {
 void add_changes(Lines& lines, const ordered_json& status) {
   const ordered_json& position = status.at("lastReplicatedOpTime");
   std::string upto;
-  if (position.at("ts").get<std::string>() != "0.0") {
+  // Before that the target has the changes only of what is copied.
+  const bool complete = status.at("initialSync").at("completed").get<bool>();
+  if (complete && position.at("ts").get<std::string>() != "0.0") {
     upto = fmt::format("; the target has everything up to {}", position.at("isoDate").get<std::string>());
   }
   lines.add("lag", "{}{}", format_duration(status.at("lagTimeSeconds").get<std::int64_t>()), upto);
@@ -116,18 +118,24 @@ void add_finalization(Lines& lines, const ordered_json& finalization) {
     lines.add("difference", "{}", difference.get<std::string>());
 }
 
+// ": Replicating Changes"; nothing for a phase that only repeats the state, such as "Paused".
+std::string phase_text(std::string_view state, std::string_view phase) {
+  if (phase.empty()) return {};
+  const bool repeats = phase.size() == state.size() && phase.substr(1) == state.substr(1);
+  return repeats ? std::string() : fmt::format(": {}", phase);
+}
+
 std::string lines_of(const ordered_json& status) {
   Lines lines;
   const auto state = status.at("state").get<std::string>();
   const auto info = status.value("info", std::string());
   const auto mode = status.value("mode", std::string());
-  lines.add("state", "{}{}{}", state, info.empty() ? "" : ": " + info,
-            mode.empty() ? "" : fmt::format(" ({} mode)", mode));
+  lines.add("state", "{}{}{}", state, phase_text(state, info), mode.empty() ? "" : fmt::format(" ({} mode)", mode));
   if (const auto error = status.find("error"); error != status.end())
     lines.add("error", "{}", error->get<std::string>());
   add_server(lines, "source", status.at("source"));
   add_server(lines, "target", status.at("target"));
-  if (state != "idle") {
+  if (state != "idle" && state != "standby") {
     add_initial_sync(lines, status.at("initialSync"));
     add_changes(lines, status);
   }

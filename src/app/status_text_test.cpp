@@ -56,7 +56,7 @@ TEST(StatusText, ShowsTheCopyWithRateAndTimeLeft) {
             "copy         [#######.......................] 25.0 %, 500.0 MB of 2.0 GB, 20.0 MB/s, 1 min 15 s left\n"
             "collections  3 of 1,200 copied, copying a.1, a.2, a.3, a.4, a.5 and 2 more\n"
             "indexes      0 of 10 built, building a.0.x_1\n"
-            "lag          1 min 5 s; the target has everything up to 2025-11-24T16:00:00Z\n"
+            "lag          1 min 5 s\n"
             "events       1,234,567 read, 999 applied\n");
 }
 
@@ -82,7 +82,7 @@ TEST(StatusText, ReportsAFinalizationWithWhatFailed) {
       {"a.c", "x", UnsuccessfulIndex::Kind::incomplete, bson::Document(), "still building on the source"}};
   report.finalization->differences = {"a.b: 2 documents on the source, 1 on the target"};
   EXPECT_EQ(text_of(report),
-            "state        finalized: Finalized\n"
+            "state        finalized\n"
             "source       mongodb://me:***@s1/, MongoDB 6.0.5, ok\n"
             "target       mongodb://t1/, MongoDB 6.0.5, ok\n"
             "copy         [##############################] done, 1.0 MB\n"
@@ -100,13 +100,25 @@ TEST(StatusText, ReportsAFinalizationWithWhatFailed) {
             "warning      the source is still written\n");
 }
 
+TEST(StatusText, SaysUpToWhenTheTargetHasEverythingOnceTheInitialSyncIsComplete) {
+  StatusReport report = report_with_servers();
+  report.state = JobState::running;
+  report.info = "Replicating Changes";
+  report.last_replicated = {1764000000, 3};
+  report.initial_sync.completed = true;
+  const std::string text = text_of(report);
+  EXPECT_TRUE(text.starts_with("state        running: Replicating Changes\n")) << text;
+  EXPECT_NE(text.find("lag          0 s; the target has everything up to 2025-11-24T16:00:00Z\n"), std::string::npos)
+      << text;
+}
+
 TEST(StatusText, SaysWhyAJobFailed) {
   StatusReport report = report_with_servers();
   report.state = JobState::failed;
   report.info = "Failed";
   report.error = "the position is no longer in the oplog";
   EXPECT_TRUE(
-      text_of(report).starts_with("state        failed: Failed\n"
+      text_of(report).starts_with("state        failed\n"
                                   "error        the position is no longer in the oplog\n"
                                   "source "))
       << text_of(report);

@@ -1,5 +1,6 @@
 #include "app/wiring.h"
 
+#include "app/process_identity.h"
 #include "control/controller.h"
 #include "mongo/mongo_source.h"
 #include "mongo/mongo_state_store.h"
@@ -37,6 +38,8 @@ Controller::Settings settings_of(const DaemonConfig& config) {
   out.memory_bytes = static_cast<std::size_t>(config.memory_limit_bytes);
   out.reset_state = config.reset_state;
   if (config.start) out.start = config.job;
+  const LeaseOwner self = this_process();
+  out.self = {self, [self](const LeaseOwner& other) { return is_gone(other, self); }};
   return out;
 }
 

@@ -66,6 +66,7 @@ bool retryable(const Error& error) {
     case ErrorCode::not_found:
     case ErrorCode::stored_format:
     case ErrorCode::cancelled:
+    case ErrorCode::superseded:
       return false;
   }
   constexpr std::array<const char*, 4> retryable_labels = {"RetryableWriteError", "ResumableChangeStreamError",

@@ -19,6 +19,7 @@ enum class ErrorCode {
   not_found,         // the thing named does not exist (collection, document, job)
   stored_format,     // saved state that is torn, foreign, or of a newer version
   cancelled,         // a stop was requested
+  superseded,        // another process works on the target now
 };
 
 struct Error {
@@ -66,6 +67,7 @@ inline constexpr int cannot_create_index = 67;
 inline constexpr int invalid_options = 72;
 inline constexpr int capped_position_lost = 136;
 inline constexpr int query_plan_killed = 175;
+inline constexpr int transaction_too_old = 225;
 inline constexpr int change_stream_history_lost = 286;
 inline constexpr int index_build_aborted = 276;
 inline constexpr int collection_uuid_mismatch = 361;

@@ -58,27 +58,35 @@ void note_waived(const std::vector<ParkedDocument>& waived, StatusReport::Finali
   }
 }
 
+Error standing_by(const std::string& owner) {
+  return {ErrorCode::superseded, 0, {}, "this plm is a standby: " + owner + " works on the target; ask that one"};
+}
+
 }  // namespace
 
 Controller::Controller(Parts parts, Settings settings)
     : parts_(parts),
       settings_(std::move(settings)),
       not_loaded_(Error{ErrorCode::network, 0, {}, "the saved state has not been read yet"}),
-      source_monitor_("source", settings_.source_uri, parts_.clock,
-                      [this]() -> Result<std::string> {
-                        auto info = parts_.source.info();
-                        if (!info) return fail(std::move(info.error()));
-                        if (auto window = parts_.source.oplog_window()) source_time_.reach(window->newest);
-                        return info->version;
-                      },
-                      settings_.drive),
-      target_monitor_("target", settings_.target_uri, parts_.clock,
-                      [this]() -> Result<std::string> {
-                        auto info = parts_.target.info();
-                        if (!info) return fail(std::move(info.error()));
-                        return info->version;
-                      },
-                      settings_.drive),
+      lease_(
+          parts_.store, parts_.clock, settings_.self, [this] { wake_.raise(); }, settings_.drive),
+      source_monitor_(
+          "source", settings_.source_uri, parts_.clock,
+          [this]() -> Result<std::string> {
+            auto info = parts_.source.info();
+            if (!info) return fail(std::move(info.error()));
+            if (auto window = parts_.source.oplog_window()) source_time_.reach(window->newest);
+            return info->version;
+          },
+          settings_.drive),
+      target_monitor_(
+          "target", settings_.target_uri, parts_.clock,
+          [this]() -> Result<std::string> {
+            auto info = parts_.target.info();
+            if (!info) return fail(std::move(info.error()));
+            return info->version;
+          },
+          settings_.drive),
       ended_future_(ended_.get_future()) {
   if (settings_.drive == Drive::threads) {
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -116,6 +124,7 @@ Status Controller::pause() {
 Status Controller::resume(bool from_failure) {
   {
     const std::lock_guard lock(mutex_);
+    if (!standby_for_.empty()) return fail(standing_by(standby_for_));
     const bool may_resume = record_.state == JobState::paused || record_.state == JobState::failed;
     if (load_error_.empty() && !may_resume) return wrong_state("resume", record_.state);
   }
@@ -124,6 +133,7 @@ Status Controller::resume(bool from_failure) {
 Status Controller::finalize(const FinalizeOptions& options) {
   {
     const std::lock_guard lock(mutex_);
+    if (!standby_for_.empty()) return fail(standing_by(standby_for_));
     if (load_error_.empty() && !finalize_event(options)) return wrong_state("finalize", record_.state);
   }
   return ask([this, options] { return do_finalize(options); });
@@ -136,6 +146,7 @@ Status Controller::reset() {
 // What the state forbids is refused at once, not behind a long piece of work.
 Status Controller::refuse_early(JobEvent event, std::string_view request) const {
   const std::lock_guard lock(mutex_);
+  if (!standby_for_.empty()) return fail(standing_by(standby_for_));
   if (!load_error_.empty() || transition(record_.state, event)) return {};
   return wrong_state(request, record_.state);
 }
@@ -159,6 +170,10 @@ Status Controller::require_loaded() {
   if (!not_loaded_) return {};
   auto loaded = load();
   if (loaded) return {};
+  if (loaded.error().code == ErrorCode::superseded) {
+    stand_by(loaded.error());
+    return loaded;
+  }
   not_loaded_ = loaded.error();
   if (not_loaded_->server_code == server_code::unauthorized) {
     if (auto allowed = parts_.target.check_privileges(); !allowed) return fail(allowed.error().within("target"));
@@ -298,6 +313,7 @@ void Controller::run(const std::stop_token& stop) {
   serve_requests();
   if (engine_ && record_.state == JobState::running) (void)engine_->pause(Millis(3000));
   drop_engine();
+  (void)lease_.release();  // what is not released is taken a little later
   ended_.set_value();
 }
 
@@ -311,6 +327,7 @@ void Controller::turn() {
   CHECK(settings_.drive == Drive::by_hand);
   source_monitor_.ask();
   target_monitor_.ask();
+  lease_.turn();
   (void)tick();
   if (engine_) engine_->turn();
 }
@@ -329,6 +346,7 @@ void Controller::serve_requests() {
 }
 
 Step Controller::tick() {
+  if (lease_.lost()) stand_by({ErrorCode::superseded, 0, {}, "another plm has taken over the target"});
   if (engine_) {
     if (const std::optional<Error> error = engine_->error()) fail_job(*error);
   }
@@ -360,6 +378,7 @@ Step Controller::tick() {
 // An error of the Controller's own work.
 void Controller::handle(const Error& error) {
   next_try_ = parts_.clock.steady_now() + kRetryInterval;
+  if (error.code == ErrorCode::superseded) return stand_by(error);
   if (retryable(error)) {
     if (last_trouble_ != error.message) log::warn("waiting for a server", {{"reason", error.message}});
     last_trouble_ = error.message;
@@ -381,6 +400,7 @@ void Controller::handle(const Error& error) {
 // ---- The saved job -------------------------------------------------------------------------
 
 Status Controller::load() {
+  if (auto acquired = lease_.acquire(); !acquired) return fail(std::move(acquired.error()));
   if (settings_.reset_state) {
     if (auto cleared = parts_.store.clear(); !cleared) return fail(std::move(cleared.error()));
     settings_.reset_state = false;
@@ -399,11 +419,34 @@ Status Controller::load() {
     record_ = *std::move(record);
     last_report_ = std::move(report);
     load_error_.clear();
+    standby_for_.clear();
   }
   if (record_.state != JobState::idle) log::info("found a saved job", {{"state", name_of(record_.state)}});
   engine_wanted_ = record_.state == JobState::running || (record_.state == JobState::finalizing && !record_.converting);
   if (record_.state != JobState::idle) settings_.start.reset();
   return {};
+}
+
+// Another process works on the target, or will. Whatever this one still has under
+// way has no effect any more.
+void Controller::stand_by(const Error& error) {
+  const bool was_at_work = !not_loaded_;
+  drop_engine();
+  conversion_.reset();
+  const std::string owner = lease_.other_owner();
+  if (was_at_work || lease_.lost()) lease_.stand_down();
+  record_unsaved_ = false;
+  not_loaded_ = error;
+  next_try_ = was_at_work ? SteadyTime() : parts_.clock.steady_now() + kRetryInterval;
+  if (settings_.reset_state) log::warn("the saved state is in use; it is not forgotten");
+  settings_.reset_state = false;
+  const std::lock_guard lock(mutex_);
+  record_ = {};
+  last_report_ = {};
+  mode_.reset();
+  load_error_.clear();
+  if (standby_for_ != owner) log::warn("standing by", {{"owner", owner}, {"reason", error.message}});
+  standby_for_ = owner;
 }
 
 // What --start asks for. A server that does not answer yet is waited for.
@@ -503,6 +546,7 @@ void Controller::drop_engine() {
 }
 
 void Controller::fail_job(const Error& error) {
+  if (error.code == ErrorCode::superseded) return stand_by(error);
   log::error("the job has failed", {{"reason", error.message}});
   JobRecord next = record_;
   const auto state = transition(record_.state, JobEvent::fail);
@@ -526,7 +570,8 @@ void Controller::watch_engine() {
   const SteadyTime now = parts_.clock.steady_now();
   const RouterView view = engine_->pipeline().router().view();
   for (const std::string& warning : view.warnings) note_warning(warning);
-  if (now >= next_try_ && record_.state == JobState::running && record_.options.pause_on_initial_sync && view.sync_completed) {
+  if (now >= next_try_ && record_.state == JobState::running && record_.options.pause_on_initial_sync &&
+      view.sync_completed) {
     if (auto paused = do_pause(); !paused) {
       log::warn("could not pause after the initial sync", {{"reason", paused.error().message}});
       next_try_ = parts_.clock.steady_now() + kRetryInterval;
@@ -565,17 +610,16 @@ void Controller::detect_stall(const RouterView& view, SteadyTime now) {
   StallDetector::Seen seen;
   const bool works = record_.state == JobState::running || (record_.state == JobState::finalizing && approach_);
   if (works) {
-    seen.copying.present = view.collections_copied < view.collections_total ||
-                           (view.indexes_unfinished > 0 && view.building.empty());
+    seen.copying.present =
+        view.collections_copied < view.collections_total || (view.indexes_unfinished > 0 && view.building.empty());
     // Behind F there is no work. Elsewhere: what the source wrote more than two seconds ago.
     const ClusterTime newest = std::max(source_time_.get(), progress.source_time.get());
     seen.stream.present = approach_ ? !(view.reached_limit && view.limit == approach_->end())
                                     : newest.seconds > view.replicated.seconds + 2;
   }
-  seen.copying.numbers = {static_cast<std::uint64_t>(view.collections_copied),
-                          static_cast<std::uint64_t>(progress.copied_bytes.load()),
-                          static_cast<std::uint64_t>(progress.copied_documents.load()),
-                          static_cast<std::uint64_t>(view.indexes_built)};
+  seen.copying.numbers = {
+      static_cast<std::uint64_t>(view.collections_copied), static_cast<std::uint64_t>(progress.copied_bytes.load()),
+      static_cast<std::uint64_t>(progress.copied_documents.load()), static_cast<std::uint64_t>(view.indexes_built)};
   seen.stream.numbers = {view.replicated.packed(), static_cast<std::uint64_t>(progress.events_applied.load()), 0, 0};
   const auto stall = stall_detector_.look(seen, now);
   if (!stall) {
@@ -600,7 +644,7 @@ Result<Step> Controller::advance_finalize() {
   const Cancelled cancelled = [this] { return thread_.get_stop_token().stop_requested(); };
   const Conversion::Parts parts{parts_.source, parts_.target, parts_.store, parts_.clock};
   if (record_.converting) {  // after a restart, or a failure in this phase
-    auto resumed = Conversion::resume(parts, record_, ++seed_, cancelled);
+    auto resumed = Conversion::resume(parts, record_, ++seed_, cancelled, settings_.drive);
     if (!resumed) return fail(std::move(resumed.error()));
     conversion_ = *std::move(resumed);
     return Step::worked;
@@ -619,7 +663,8 @@ Result<Step> Controller::advance_finalize() {
   if (!arrived) return fail(std::move(arrived.error()));
   if (!*arrived) return Step::waiting;
   if (approach_->fell_short()) {
-    note_warning("the source is still being written; some documents on the target are newer than the end of replication");
+    note_warning(
+        "the source is still being written; some documents on the target are newer than the end of replication");
   }
   JobRecord record = record_;
   note_waived(approach_->waived(), *record.finalization);
@@ -627,7 +672,7 @@ Result<Step> Controller::advance_finalize() {
   const std::shared_ptr<Engine> engine = engine_;
   drop_engine();  // for good: nothing is replayed any more
   conversion_ = std::make_unique<Conversion>(parts, std::move(engine->pipeline().router().catalog()), listing,
-                                             std::move(record), ++seed_, cancelled);
+                                             std::move(record), ++seed_, cancelled, settings_.drive);
   return Step::worked;
 }
 
@@ -676,6 +721,7 @@ StatusReport Controller::status() const {
   double rate = 0;
   JobRecord record;
   std::string load_error;
+  std::string standby_for;
   std::optional<ApplyMode> mode;
   {
     const std::lock_guard lock(mutex_);
@@ -684,6 +730,7 @@ StatusReport Controller::status() const {
     record = record_;
     mode = mode_;
     stall = stall_;
+    standby_for = standby_for_;
     rate = clone_rate_;
     load_error = load_error_;
   }
@@ -694,6 +741,7 @@ StatusReport Controller::status() const {
     out = std::move(before);
   }
   out.mode = mode;
+  out.standby_for = std::move(standby_for);
   out.state = record.state;
   out.error = record.error;
   out.finalization = record.finalization;
@@ -715,7 +763,7 @@ StatusReport Controller::status() const {
     out.initial_sync.eta_seconds =
         std::max<std::int64_t>(0, static_cast<std::int64_t>(static_cast<double>(left) / rate));
   }
-  out.info = describe_phase(out);
+  out.info = out.standby_for.empty() ? describe_phase(out) : "Standby: " + out.standby_for + " works on the target";
   return out;
 }
 

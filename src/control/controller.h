@@ -2,6 +2,10 @@
 // ends the engine, finalizes. One thread does all of it; requests queue up for
 // that thread, and the next state is saved before its effects run, so that a
 // crash at any moment goes on from there.
+//
+// All of it is under the lease on the target (I6): without it this process is a
+// standby, which refuses requests and reads nothing but the lease; when it is
+// lost, the engine is dropped and nothing more is saved.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +24,7 @@
 #include "control/final_approach.h"
 #include "control/job_control.h"
 #include "control/job_record.h"
+#include "control/lease_keeper.h"
 #include "control/server_monitor.h"
 #include "control/stall.h"
 #include "engine/engine.h"
@@ -43,12 +48,13 @@ class Controller final : public JobControl {
     std::size_t memory_bytes = 512U << 20U;
     bool reset_state = false;         // forget what is saved, first of all
     std::optional<JobOptions> start;  // start this when nothing is saved
+    LeaseKeeper::Self self;
     // By hand, for tests: no threads; requests are served in the caller's.
     Drive drive = Drive::threads;
   };
 
-  // Begins at once to read the saved state and to go on with its job; while the
-  // target cannot be asked, requests are refused with its error.
+  // Begins at once to take the lease, to read the saved state and to go on with
+  // its job; while that cannot be done, requests are refused with the reason.
   Controller(Parts parts, Settings settings);
   ~Controller() override;
   Controller(const Controller&) = delete;
@@ -95,6 +101,7 @@ class Controller final : public JobControl {
 
   // The saved job.
   Status load();
+  void stand_by(const Error& error);
   Status start_unasked();
   Status change_state(JobEvent event, JobRecord next);
   Status save_record(const JobRecord& record);
@@ -133,6 +140,7 @@ class Controller final : public JobControl {
   std::shared_ptr<Engine> engine_;
   std::optional<ApplyMode> mode_;
   std::string load_error_ = "plm has just started";
+  std::string standby_for_;
   std::string stall_;
   double clone_rate_ = 0;     // bytes per second, of the last ten seconds
   StatusReport last_report_;  // of the engine that is gone
@@ -143,6 +151,7 @@ class Controller final : public JobControl {
   std::deque<std::packaged_task<Status()>> requests_;
   bool closed_ = false;
 
+  LeaseKeeper lease_;
   ServerMonitor source_monitor_;
   ServerMonitor target_monitor_;
   std::promise<void> ended_;

@@ -49,6 +49,10 @@ class TroubledStore final : public StateStore {
 
   Result<std::vector<bson::Document>> load(const std::string& set) override { return store_.load(set); }
   Status clear() override { return store_.clear(); }
+  Result<LeaseSight> look_at_lease() override { return store_.look_at_lease(); }
+  Result<Epoch> take_lease(const LeaseOwner& owner, Epoch seen) override { return store_.take_lease(owner, seen); }
+  Status renew_lease() override { return store_.renew_lease(); }
+  Status release_lease() override { return store_.release_lease(); }
   Status save(std::span<const StoreChange> changes) override {
     if (left_ == 0 || !which_(changes)) return store_.save(changes);
     --left_;
@@ -132,6 +136,8 @@ class ControllerTest : public testing::Test {
     controller_.reset();
     Controller::Settings settings = settings_;
     settings.drive = Drive::by_hand;
+    settings.self.owner = {"process " + std::to_string(++processes_), "host", "machine", processes_};
+    settings.self.is_gone = [this](const LeaseOwner&) { return others_are_gone_; };
     controller_ = std::make_unique<Controller>(Controller::Parts{source_, target_, store_, clock_}, settings);
   }
   // Every call may be the last of a process.
@@ -223,8 +229,71 @@ class ControllerTest : public testing::Test {
   Controller::Settings settings_;
   std::function<void()> each_turn_;
   int swaps_ = 0;
+  int processes_ = 0;
+  bool others_are_gone_ = true;  // only the last process of a test lives
   std::unique_ptr<Controller> controller_;
 };
+
+// ---- Two processes ---------------------------------------------------------------------
+
+class TwoProcesses : public ControllerTest {
+ protected:
+  TwoProcesses() { others_are_gone_ = false; }
+  // A second plm for the same servers.
+  std::unique_ptr<Controller> second_process() {
+    Controller::Settings settings = settings_;
+    settings.drive = Drive::by_hand;
+    settings.self.owner = {"second", "elsewhere", "other machine", 4711};
+    return std::make_unique<Controller>(Controller::Parts{source_, target_, second_store_, clock_}, settings);
+  }
+  MemoryStateStore second_store_ = memory_store_.of_another_process();
+};
+
+TEST_F(TwoProcesses, TheSecondStandsByAndRefusesRequests) {
+  replicate();
+  const auto second = second_process();
+  for (int i = 0; i < 20; ++i) second->turn();
+  EXPECT_EQ(second->status().state_name(), "standby");
+  EXPECT_EQ(second->status().standby_for, "host (process 1)");
+  EXPECT_TRUE(second->status().state_problem.empty());
+  for (const Status& refused :
+       {second->start({}), second->pause(), second->resume(true), second->finalize(), second->reset()}) {
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::superseded);
+    EXPECT_NE(refused.error().message.find("host (process 1)"), std::string::npos);
+  }
+  EXPECT_EQ(controller_->status().state_name(), "running");
+}
+
+TEST_F(TwoProcesses, TheSecondGoesOnWhenTheFirstFallsSilent) {
+  replicate();
+  const auto second = second_process();
+  insert(20);
+  ASSERT_FALSE(second->start({}));
+  clock_.advance(kLeaseTime + Millis(2000));
+  for (int i = 0; i < 5000 && second->status().state_name() != "running"; ++i) second->turn();
+  ASSERT_EQ(second->status().state, JobState::running);
+  // The first one wakes up, has changes to apply and a request to serve, and notices.
+  insert(21);
+  EXPECT_FALSE(controller_->pause());
+  clock_.advance(kRenewInterval);
+  turn();
+  EXPECT_EQ(controller_->status().state_name(), "standby");
+  EXPECT_EQ(saved_state(), JobState::running);
+  for (int i = 0; i < 5000 && target_set_.find(kNs)->documents.size() < 12; ++i) second->turn();
+  EXPECT_EQ(target_set_.find(kNs)->documents.size(), 12U);
+  EXPECT_EQ(controller_->status().error, "");
+}
+
+TEST_F(TwoProcesses, AFreshProcessThatShouldForgetTheStateDoesNotForgetAnothersJob) {
+  replicate();
+  settings_.reset_state = true;
+  const auto second = second_process();
+  for (int i = 0; i < 20; ++i) second->turn();
+  clock_.advance(kLeaseTime + Millis(2000));
+  for (int i = 0; i < 5000 && second->status().state_name() != "running"; ++i) second->turn();
+  EXPECT_EQ(second->status().state, JobState::running);
+}
 
 // ---- The plain way ---------------------------------------------------------------------
 

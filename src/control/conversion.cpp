@@ -9,6 +9,9 @@ namespace plm {
 
 namespace {
 
+// Counting a collection on a source far away takes round trips, and little else.
+constexpr int kThreads = 8;
+
 // Takes the place of what was said before.
 void put(const FinalReport& report, StatusReport::Finalization& out) {
   out.differences = report.differences;
@@ -34,18 +37,20 @@ FinalReport report_from(const StatusReport::Finalization& known) {
 
 }  // namespace
 
-Conversion::Conversion(Parts parts, Catalog catalog, JobRecord record, std::uint64_t seed, Cancelled cancelled)
+Conversion::Conversion(Parts parts, Catalog catalog, JobRecord record, std::uint64_t seed, Cancelled cancelled,
+                       Drive drive)
     : parts_(parts),
       catalog_(std::move(catalog)),
       record_(std::move(record)),
       seed_(seed),
-      cancelled_(std::move(cancelled)) {
+      cancelled_(std::move(cancelled)),
+      drive_(drive) {
   CHECK(record_.finalization);
 }
 
 Conversion::Conversion(Parts parts, Catalog catalog, const Listing& listing, JobRecord record, std::uint64_t seed,
-                       Cancelled cancelled)
-    : Conversion(parts, std::move(catalog), std::move(record), seed, std::move(cancelled)) {
+                       Cancelled cancelled, Drive drive)
+    : Conversion(parts, std::move(catalog), std::move(record), seed, std::move(cancelled), drive) {
   FinalReport report;
   adopt_final_listing(listing, catalog_, report);
   record_.converting = true;
@@ -55,18 +60,22 @@ Conversion::Conversion(Parts parts, Catalog catalog, const Listing& listing, Job
 }
 
 Result<std::unique_ptr<Conversion>> Conversion::resume(Parts parts, JobRecord record, std::uint64_t seed,
-                                                       Cancelled cancelled) {
+                                                       Cancelled cancelled, Drive drive) {
   auto job = load_job(parts.store);
   if (!job) return fail(std::move(job.error()));
   if (!*job) return fail(ErrorCode::stored_format, "saved state: finalizing without a position");
   std::unique_ptr<Conversion> out(
-      new Conversion(parts, std::move((*job)->catalog), std::move(record), seed, std::move(cancelled)));
+      new Conversion(parts, std::move((*job)->catalog), std::move(record), seed, std::move(cancelled), drive));
   out->begin();
   return out;
 }
 
 Result<Step> Conversion::step() {
-  if (begun()) return finalizer_->step();
+  if (begun() && drive_ == Drive::by_hand) return finalizer_->step();
+  if (begun()) {
+    if (auto error = threads_.error()) return fail(*std::move(error));
+    return Step::waiting;
+  }
   if (auto saved = parts_.store.save(changes_); !saved) return fail(saved.error().within("saving the job's state"));
   changes_.clear();
   begin();
@@ -74,8 +83,13 @@ Result<Step> Conversion::step() {
 }
 
 void Conversion::begin() {
+  const Cancelled cancelled = [this] { return cancelled_() || threads_.token().stop_requested(); };
   finalizer_ = std::make_unique<Finalizer>(parts_.source, parts_.target, parts_.clock, progress_, catalog_,
-                                           report_from(*record_.finalization), seed_, cancelled_);
+                                           report_from(*record_.finalization), seed_, cancelled);
+  if (drive_ == Drive::by_hand) return;
+  for (int i = 0; i < kThreads; ++i) {
+    threads_.add([this](const std::stop_token& stop) { return drive_role(*finalizer_, stop); });
+  }
 }
 
 JobRecord Conversion::record() const {

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/task_group.h"
 #include "control/job_record.h"
 #include "engine/catalog.h"
+#include "engine/engine.h"
 #include "engine/finalizer.h"
 #include "engine/listing.h"
 #include "seams/source.h"
@@ -29,17 +31,19 @@ class Conversion {
     Clock& clock;
   };
   // Of an engine that is at rest at F. `record` is the job's, in state finalizing.
+  // Collections are converted several at a time, each in a thread; by hand: one
+  // in each step().
   Conversion(Parts parts, Catalog catalog, const Listing& listing, JobRecord record, std::uint64_t seed,
-             Cancelled cancelled);
+             Cancelled cancelled, Drive drive);
   // Goes on with one that an earlier process, or an attempt before, has begun.
   // Errors: those of the store; stored_format when nothing is saved.
   [[nodiscard]] static Result<std::unique_ptr<Conversion>> resume(Parts parts, JobRecord record, std::uint64_t seed,
-                                                                  Cancelled cancelled);
+                                                                  Cancelled cancelled, Drive drive);
   Conversion(const Conversion&) = delete;
   Conversion& operator=(const Conversion&) = delete;
   Conversion(Conversion&&) = delete;
   Conversion& operator=(Conversion&&) = delete;
-  ~Conversion() = default;
+  ~Conversion() = default;  // what is under way is cancelled, to be repeated
 
   // Retryable errors: call again.
   [[nodiscard]] Result<Step> step();
@@ -51,7 +55,7 @@ class Conversion {
   [[nodiscard]] const Progress& progress() const { return progress_; }
 
  private:
-  Conversion(Parts parts, Catalog catalog, JobRecord record, std::uint64_t seed, Cancelled cancelled);
+  Conversion(Parts parts, Catalog catalog, JobRecord record, std::uint64_t seed, Cancelled cancelled, Drive drive);
   void begin();
 
   Parts parts_;
@@ -59,9 +63,11 @@ class Conversion {
   JobRecord record_;
   std::uint64_t seed_;
   Cancelled cancelled_;
+  Drive drive_;
   Progress progress_;
   std::vector<StoreChange> changes_;  // the save that begins it
   std::unique_ptr<Finalizer> finalizer_;
+  TaskGroup threads_;  // they end before the finalizer
 };
 
 }  // namespace plm

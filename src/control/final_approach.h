@@ -4,7 +4,7 @@
 // F and the listing of the source belong together: an index or a collection of
 // another time would be dropped again, or be missing. So with each move of F the
 // source is listed anew. F moves when the target holds a document that was read
-// from the source behind F (M1, M9); while the source is written that may happen
+// from the source behind F; while the source is written that may happen
 // again and again, hence a bound.
 #pragma once
 

@@ -77,7 +77,7 @@ std::string_view possible_requests(JobState state) {
     case JobState::finalized:
       return "start, reset";
     case JobState::failed:
-      return "resume with fromFailure, reset";
+      return "resume with fromFailure (--from-failure), reset";
   }
   CHECK(!"unknown state");
   return {};

@@ -55,7 +55,8 @@ Status check_target_is_free(Target& target, const Filter& filter, bool replace) 
     names += (i > 0 ? ", " : "") + (*present)[i].ns.for_users().text();
   }
   if (present->size() > kMostNamed) names += " and " + std::to_string(present->size() - kMostNamed) + " more";
-  return fail(ErrorCode::wrong_state, "the target already holds " + names + "; empty it, or allow replaceTarget");
+  return fail(ErrorCode::wrong_state, "the target already holds " + names +
+                                          "; empty it, or allow to drop that (replaceTarget, --replace-target)");
 }
 
 Status drop_present(Target& target, const Filter& filter) {

@@ -14,12 +14,8 @@ constexpr Millis kPatience{5000};
 
 }  // namespace
 
-ServerMonitor::ServerMonitor(std::string name, std::string redacted_uri, Clock& clock, Probe probe,
-                             Drive drive)
-    : name_(std::move(name)),
-      clock_(clock),
-      probe_(std::move(probe)),
-      report_{std::move(redacted_uri), {}, true, {}} {
+ServerMonitor::ServerMonitor(std::string name, std::string redacted_uri, Clock& clock, Probe probe, Drive drive)
+    : name_(std::move(name)), clock_(clock), probe_(std::move(probe)), report_{std::move(redacted_uri), {}, true, {}} {
   if (drive == Drive::threads) thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 

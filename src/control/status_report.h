@@ -40,6 +40,8 @@ struct StatusReport {
   JobState state = JobState::idle;
   std::string error;  // only when failed
   std::string info;   // "Initial Sync: Cloning Data" ...
+  // Who works on the target; empty: this process. A standby knows nothing of the job.
+  std::string standby_for;
   std::optional<ApplyMode> mode;
   std::vector<std::string> warnings;
   std::string state_problem;  // why the saved state could not be read; empty: it was
@@ -79,7 +81,7 @@ struct StatusReport {
 
   struct Parked {
     std::int64_t count = 0;
-    std::vector<std::string> sample;  // "db.coll {_id: ...}: reason"
+    std::vector<std::string> sample;  // "db.coll _ID: reason", the _id as JSON
   } parked;
 
   ServerReport source;
@@ -88,6 +90,9 @@ struct StatusReport {
   // Present while a job works.
   std::int64_t retries = 0;
   std::string stall;  // nothing moves though there is work: since when, and why; empty: no
+
+  // For the API: "running", "standby".
+  [[nodiscard]] std::string_view state_name() const { return standby_for.empty() ? name_of(state) : "standby"; }
 };
 
 }  // namespace plm

@@ -301,7 +301,7 @@ Result<ReadDocuments> Applier::read_again(std::span<const Reread> rereads) {
   }
   auto found = parts_.source.read_documents(read, ids);
   if (!found) return fail(found.error().within("read again from " + collection.twin.ns.text()));
-  // Until the stream has passed this time the target is ahead of it (M1, M9).
+  // Until the stream has passed this time the target is ahead of it.
   parts_.progress.read_ahead.reach(found->read_time);
   parts_.progress.source_time.reach(found->read_time);
   return found;

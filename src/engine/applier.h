@@ -5,12 +5,12 @@
 // A batch is: rereads (documents read from the source), inserts in bulk, the
 // rest in order. Operations that fail are answered by reading the document from
 // the source and writing it whole; what cannot be written even so is parked:
-// durably, before the operation counts as acknowledged (C5). While a key is
+// durably, before the operation counts as acknowledged (I3). While a key is
 // parked, every operation for it is answered by reading again.
 //
 // Of a capped collection the order of insertions counts, too. Whatever begins a
 // document anew first removes it; what cannot be inserted is settled before the
-// next insertion goes on (H4).
+// next insertion goes on.
 #pragma once
 
 #include <vector>

@@ -48,7 +48,7 @@ enum class IndexState {
   building,
   built,     // in its plain form
   failed,    // tried; tried again at finalize
-  deferred,  // its plain form collides with another index: made at finalize (H10)
+  deferred,  // its plain form collides with another index: made at finalize
 };
 
 struct IndexTask {

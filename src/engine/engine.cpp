@@ -4,24 +4,6 @@
 
 namespace plm {
 
-namespace {
-
-// How long a role that has nothing to do waits without being woken: it bounds
-// how late a backoff's end or a due save is noticed.
-constexpr Millis kLongestWait{50};
-
-Status drive_role(Role& role, const std::stop_token& stop) {
-  while (!stop.stop_requested()) {
-    const std::uint64_t seen = role.signal().seen();
-    auto step = role.step();
-    if (!step) return fail(std::move(step.error()));
-    if (*step == Step::waiting) role.signal().wait(seen, kLongestWait, stop);
-  }
-  return {};
-}
-
-}  // namespace
-
 Engine::Engine(Pipeline::Seams seams, const PipelineSettings& settings, SavedJob job, std::uint64_t seed, Drive drive)
     : clock_(seams.clock), drive_(drive), pipeline_(seams, settings, std::move(job), seed) {
   if (drive_ == Drive::by_hand) return;

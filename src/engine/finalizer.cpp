@@ -1,22 +1,12 @@
 #include "engine/finalizer.h"
 
 #include <algorithm>
-#include <set>
+#include <iterator>
 
 #include "base/log.h"
 #include "bson/order.h"
 
 namespace plm {
-
-bool same_fields(bson::View left, bson::View right) {
-  const auto contained = [](bson::View inner, bson::View outer) {
-    return std::ranges::all_of(inner, [&](const bson::Element& field) {
-      const bson::Value other = outer[field.key];
-      return other.exists() && bson::compare(field.value, other) == 0;
-    });
-  };
-  return contained(left, right) && contained(right, left);
-}
 
 void adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& report) {
   std::vector<Uuid> listed;
@@ -58,6 +48,16 @@ bool is_conflict(const Error& error) {
          error.server_code == server_code::index_key_specs_conflict;
 }
 
+void failed(const Collection& collection, IndexTask& task, const Error& error, FinalReport& report) {
+  const IndexSpec& index = task.spec;
+  task.state = IndexState::failed;
+  task.reason = error.message;
+  log::error("an index could not be made on the target",
+             {{"namespace", collection.spec.ns.text()}, {"index", index.name()}, {"reason", error.message}});
+  report.failed_indexes.push_back(
+      {FailedIndex::Kind::failed, collection.spec.ns, index.name(), bson::Document(index.keys()), error.message});
+}
+
 }  // namespace
 
 Finalizer::Finalizer(Source& source, Target& target, Clock& clock, Progress& progress, Catalog& catalog,
@@ -67,50 +67,97 @@ Finalizer::Finalizer(Source& source, Target& target, Clock& clock, Progress& pro
       clock_(clock),
       progress_(progress),
       catalog_(catalog),
-      report_(std::move(report)),
-      backoff_(seed),
-      cancelled_(std::move(cancelled)) {
-  for (const auto& [uuid, collection] : catalog_.collections()) steps_.push_back(uuid);
-  std::ranges::sort(steps_, {}, [&](const Uuid& uuid) { return catalog_.find(uuid)->spec.ns; });
+      known_before_(std::move(report)),
+      cancelled_(std::move(cancelled)),
+      backoff_(seed) {
+  std::map<Namespace, Collection*> by_name;
+  for (auto& [uuid, collection] : catalog_.collections()) {
+    by_name.emplace(collection.spec.ns, catalog_.find(uuid));
+    databases_[collection.spec.ns.database].push_back(&collection.spec);
+  }
+  for (const auto& [ns, view] : catalog_.views()) databases_[ns.database].push_back(&view);
+  for (const auto& [ns, collection] : by_name) {
+    tasks_.push_back({ns.database, collection, {}});
+    collections_.push_back(&tasks_.back());
+  }
+  for (const auto& [database, specs] : databases_) {
+    tasks_.push_back({database, nullptr, {}});
+    comparisons_.push_back(&tasks_.back());
+  }
+  collections_left_ = collections_.size();
+  tasks_left_ = tasks_.size();
+}
+
+bool Finalizer::done() const {
+  const std::lock_guard lock(mutex_);
+  return tasks_left_ == 0;
+}
+
+FinalReport Finalizer::report() const {
+  const std::lock_guard lock(mutex_);
+  FinalReport out = known_before_;
+  for (const Task& task : tasks_) {
+    std::ranges::copy(task.found.failed_indexes, std::back_inserter(out.failed_indexes));
+    std::ranges::copy(task.found.differences, std::back_inserter(out.differences));
+  }
+  return out;
 }
 
 Result<Step> Finalizer::step() {
-  if (done() || !backoff_.ready(clock_.steady_now())) return Step::waiting;
-  const std::size_t failed_before = report_.failed_indexes.size();
-  const std::size_t differences_before = report_.differences.size();
+  Task* task = take();
+  if (task == nullptr) return Step::waiting;
+  const Status status = work_on(*task);
+  if (!status) {
+    put_back(*task, status.error());
+    if (status.error().code == ErrorCode::cancelled || retryable(status.error())) return Step::waiting;
+    return fail(status.error().within("finalize"));
+  }
+  const std::lock_guard lock(mutex_);
+  backoff_.succeeded();
+  if (task->collection != nullptr) --collections_left_;
+  --tasks_left_;
+  return Step::worked;
+}
+
+Finalizer::Task* Finalizer::take() {
+  const std::lock_guard lock(mutex_);
+  if (!backoff_.ready(clock_.steady_now())) return nullptr;
+  std::deque<Task*>& waiting = collections_left_ > 0 ? collections_ : comparisons_;
+  if (waiting.empty()) return nullptr;
+  Task* task = waiting.front();
+  waiting.pop_front();
+  return task;
+}
+
+// It is repeated as a whole.
+void Finalizer::put_back(Task& task, const Error& error) {
+  const std::lock_guard lock(mutex_);
+  task.found = {};
+  (task.collection != nullptr ? collections_ : comparisons_).push_front(&task);
+  if (error.code == ErrorCode::cancelled || !retryable(error)) return;
+  backoff_.failed(clock_.steady_now());
+  progress_.retrying("finalize: " + error.message);
+}
+
+Status Finalizer::work_on(Task& task) {
+  FinalReport found;
   Status status;
-  if (next_ < steps_.size()) {
-    Collection& collection = *catalog_.find(steps_[next_]);
-    status = make_real(collection);
-    if (status) status = compare(collection);
+  if (task.collection == nullptr) {
+    status = compare_options(target_, task.database, databases_.at(task.database), found);
+  } else {
+    status = make_real(*task.collection, found);
+    if (status) status = compare_collection(source_, target_, *task.collection, found);
     // Somebody else removed it from the target: compare_options reports that.
     if (!status && status.error().server_code == server_code::namespace_not_found) status = {};
-  } else {
-    status = compare_options();
   }
-  if (!status) {
-    // The step is repeated as a whole.
-    report_.failed_indexes.erase(report_.failed_indexes.begin() + static_cast<std::ptrdiff_t>(failed_before),
-                                 report_.failed_indexes.end());
-    report_.differences.resize(differences_before);
-    if (status.error().code == ErrorCode::cancelled) return Step::waiting;
-    if (!retryable(status.error())) return fail(status.error().within("finalize"));
-    backoff_.failed(clock_.steady_now());
-    progress_.retrying("finalize: " + status.error().message);
-    return Step::waiting;
-  }
-  backoff_.succeeded();
-  if (next_ < steps_.size()) {
-    ++next_;
-  } else {
-    options_compared_ = true;
-  }
-  return Step::worked;
+  const std::lock_guard lock(mutex_);
+  task.found = std::move(found);
+  return status;
 }
 
 // ---- Indexes ------------------------------------------------------------------------------
 
-Status Finalizer::make_real(Collection& collection) {
+Status Finalizer::make_real(Collection& collection, FinalReport& report) {
   if (!collection.ref) return {};
   const Twin& twin = collection.ref->twin;
   auto present = target_.list_indexes(twin);
@@ -140,15 +187,15 @@ Status Finalizer::make_real(Collection& collection) {
           if (is_conflict(error)) {
             again.push_back(&refused);
           } else {
-            failed(collection, refused, error);
+            failed(collection, refused, error, report);
           }
         });
     if (!made) return made;
   }
-  // Those that another one stood in the way of while it was plain (H10).
+  // Those that another one stood in the way of while it was plain.
   for (IndexTask* task : again) {
-    auto made =
-        make(*task, nullptr, [&](IndexTask& refused, const Error& error) { failed(collection, refused, error); });
+    auto made = make(*task, nullptr,
+                     [&](IndexTask& refused, const Error& error) { failed(collection, refused, error, report); });
     if (!made) return made;
   }
   return make_options_real(collection);
@@ -205,16 +252,6 @@ Status Finalizer::convert(const Twin& twin, const IndexSpec& wanted) {
   return {};
 }
 
-void Finalizer::failed(const Collection& collection, IndexTask& task, const Error& error) {
-  const IndexSpec& index = task.spec;
-  task.state = IndexState::failed;
-  task.reason = error.message;
-  log::error("an index could not be made on the target",
-             {{"namespace", collection.spec.ns.text()}, {"index", index.name()}, {"reason", error.message}});
-  report_.failed_indexes.push_back(
-      {FailedIndex::Kind::failed, collection.spec.ns, index.name(), bson::Document(index.keys()), error.message});
-}
-
 // ---- Options ------------------------------------------------------------------------------
 
 // Those that were held back while the job ran.
@@ -264,84 +301,6 @@ Status Finalizer::make_time_series_real(const Collection& collection) {
   if (!any) return {};
   auto modified = target_.modify(twin, change.view());
   if (!modified && retryable(modified.error())) return fail(std::move(modified.error()));
-  return {};
-}
-
-// ---- Comparing ------------------------------------------------------------------------------
-
-Status Finalizer::compare(const Collection& collection) {
-  if (!collection.ref) return {};
-  const Namespace& ns = collection.spec.ns;
-  auto present = target_.list_indexes(collection.ref->twin);
-  if (!present) return fail(std::move(present.error()));
-  for (const IndexTask& task : collection.indexes) {
-    if (task.state == IndexState::failed) continue;
-    const auto same_name = std::ranges::find(*present, task.spec.name(), &IndexSpec::name);
-    if (same_name == present->end()) {
-      report_.differences.push_back(ns.text() + " lacks index " + task.spec.name());
-    } else if (!same_fields(same_name->spec.view(), task.spec.spec.view())) {
-      report_.differences.push_back(ns.text() + " has index " + task.spec.name() + " as " +
-                                    same_name->spec.view().json(300) + ", the source as " +
-                                    task.spec.spec.view().json(300));
-    }
-  }
-  auto on_target = target_.count_documents(ns);
-  if (!on_target) return fail(std::move(on_target.error()));
-  auto on_source = source_.count_documents(ns);
-  if (!on_source && retryable(on_source.error())) return fail(std::move(on_source.error()));
-  if (!on_source && on_source.error().code != ErrorCode::not_found) {
-    report_.differences.push_back(ns.text() + " could not be counted on the source: " + on_source.error().message);
-  }
-  if (on_source && *on_source != *on_target) {
-    report_.differences.push_back(ns.text() + " has " + std::to_string(*on_target) + " documents, on the source " +
-                                  std::to_string(*on_source) +
-                                  " (they differ rightly if it was written after finalize began)");
-    return {};
-  }
-  return collection.spec.is_capped() ? compare_natural_order(ns) : Status();
-}
-
-Status Finalizer::compare_natural_order(const Namespace& ns) {
-  auto on_target = target_.natural_order(ns);
-  if (!on_target) return fail(std::move(on_target.error()));
-  auto on_source = source_.natural_order(ns);
-  if (on_source && *on_source == *on_target) return {};
-  if (on_source) {
-    report_.differences.push_back(ns.text() +
-                                  " has its documents in another natural order than on the source (rightly if it was "
-                                  "written after finalize began)");
-    return {};
-  }
-  // Written so fast that it cannot be read to the end: another attempt would not help.
-  const bool lost = on_source.error().server_code == server_code::capped_position_lost;
-  if (retryable(on_source.error()) && !lost) return fail(std::move(on_source.error()));
-  report_.differences.push_back(ns.text() + " could not be compared: " + on_source.error().message);
-  return {};
-}
-
-Status Finalizer::compare_options() {
-  std::set<std::string> databases;
-  for (const auto& [uuid, collection] : catalog_.collections()) databases.insert(collection.spec.ns.database);
-  for (const auto& [ns, view] : catalog_.views()) databases.insert(ns.database);
-  for (const std::string& database : databases) {
-    auto listed = target_.list_collections(database);
-    if (!listed) return fail(std::move(listed.error()));
-    const auto compare_one = [&](const CollectionSpec& wanted) {
-      const auto same_name = std::ranges::find(*listed, wanted.ns, &CollectionSpec::ns);
-      if (same_name == listed->end()) {
-        report_.differences.push_back(wanted.ns.text() + " is not on the target");
-      } else if (!same_fields(same_name->options.view(), wanted.options.view())) {
-        report_.differences.push_back(wanted.ns.text() + " has options " + same_name->options.view().json(300) +
-                                      ", on the source " + wanted.options.view().json(300));
-      }
-    };
-    for (const auto& [uuid, collection] : catalog_.collections()) {
-      if (collection.spec.ns.database == database) compare_one(collection.spec);
-    }
-    for (const auto& [ns, view] : catalog_.views()) {
-      if (ns.database == database) compare_one(view);
-    }
-  }
   return {};
 }
 

@@ -1,13 +1,19 @@
 // The last part of a job: everything up to F is applied and nothing is replayed
 // any more (I9). Makes the target's indexes and options what the source's are,
-// then compares both sides. One collection a step; every step can be repeated.
+// then compares both sides. One collection a step, then one database a step;
+// every step can be repeated, and several threads may make steps at once.
 #pragma once
 
+#include <deque>
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "base/backoff.h"
 #include "engine/catalog.h"
+#include "engine/final_comparison.h"
+#include "engine/final_report.h"
 #include "engine/listing.h"
 #include "engine/progress.h"
 #include "engine/role.h"
@@ -15,24 +21,6 @@
 #include "seams/target.h"
 
 namespace plm {
-
-// An index of the source that the target does not have in the end.
-struct FailedIndex {
-  enum class Kind {
-    failed,
-    incomplete,  // the source itself was still building it
-  };
-  Kind kind = Kind::failed;
-  Namespace ns;
-  std::string name;
-  bson::Document keys;
-  std::string reason;
-};
-
-struct FinalReport {
-  std::vector<FailedIndex> failed_indexes;
-  std::vector<std::string> differences;  // of both sides, after everything; a line each
-};
 
 // The source's real options and indexes at F take the place of what the stream
 // said; indexes that a difference shows are made by the Finalizer. The listing
@@ -47,36 +35,45 @@ class Finalizer final : public Role {
   Finalizer(Source& source, Target& target, Clock& clock, Progress& progress, Catalog& catalog, FinalReport report,
             std::uint64_t seed, Cancelled cancelled = {});
 
+  // Any thread.
   Result<Step> step() override;
-  [[nodiscard]] bool done() const { return next_ == steps_.size() && options_compared_; }
-  [[nodiscard]] const FinalReport& report() const { return report_; }
+  [[nodiscard]] bool done() const;
+  // What is known so far, in the order of names.
+  [[nodiscard]] FinalReport report() const;
 
  private:
-  Status make_real(Collection& collection);
+  // A piece of work, and what it found.
+  struct Task {
+    std::string database;
+    Collection* collection = nullptr;  // none: the names and options of the database's collections
+    FinalReport found;
+  };
+  [[nodiscard]] Task* take();
+  void put_back(Task& task, const Error& error);
+  Status work_on(Task& task);
+
+  Status make_real(Collection& collection, FinalReport& report);
   Status make_index_real(const Collection& collection, const IndexSpec& wanted, const IndexSpec* present);
   Status convert(const Twin& twin, const IndexSpec& wanted);
   Status make_options_real(const Collection& collection);
   Status make_time_series_real(const Collection& collection);
-  Status compare(const Collection& collection);
-  Status compare_natural_order(const Namespace& ns);
-  Status compare_options();
-  void failed(const Collection& collection, IndexTask& task, const Error& error);
 
   Source& source_;
   Target& target_;
   Clock& clock_;
   Progress& progress_;
   Catalog& catalog_;
-  FinalReport report_;
-  Backoff backoff_;
-  std::vector<Uuid> steps_;  // collections, by name
-  std::size_t next_ = 0;
-  bool options_compared_ = false;
-  Cancelled cancelled_;
-};
+  const FinalReport known_before_;
+  const Cancelled cancelled_;
+  std::map<std::string, std::vector<const CollectionSpec*>> databases_;  // all that the target should hold
 
-// Whether two specifications or options mean the same: the same fields with
-// equal values (numbers across types), in any order.
-[[nodiscard]] bool same_fields(bson::View left, bson::View right);
+  mutable std::mutex mutex_;
+  std::deque<Task> tasks_;         // all, the collections first; they stay where they are
+  std::deque<Task*> collections_;  // that wait for somebody
+  std::deque<Task*> comparisons_;  // of databases; when the collections are done
+  std::size_t collections_left_ = 0;
+  std::size_t tasks_left_ = 0;
+  Backoff backoff_;
+};
 
 }  // namespace plm

@@ -5,6 +5,12 @@
 
 namespace plm {
 
+namespace {
+
+Status gave_way() { return fail(ErrorCode::cancelled, "the build gave way to a change of the collection"); }
+
+}  // namespace
+
 Result<Step> IndexBuilder::step() {
   if (stopped_.load()) return Step::waiting;
   if (!job_) {
@@ -14,10 +20,7 @@ Result<Step> IndexBuilder::step() {
   }
   if (job_->stop->load()) {
     // A change of the collection goes first; the Router queues these again.
-    for (const IndexSpec& index : job_->indexes) {
-      results_.push_back(
-          {index.name(), fail(ErrorCode::cancelled, "the build gave way to a change of the collection")});
-    }
+    for (const IndexSpec& index : job_->indexes) results_.push_back({index.name(), gave_way()});
     finish();
     return Step::worked;
   }
@@ -26,6 +29,9 @@ Result<Step> IndexBuilder::step() {
   std::vector<IndexSpec> again;
   const auto cancelled = [this] { return stopped_.load() || job_->stop->load(); };
   for (IndexResult& result : target_.create_indexes(job_->twin, job_->indexes, cancelled)) {
+    // The change that wants the way aborts builds by dropping indexes of their
+    // names; what was finished in that moment may be gone, too.
+    if (result.status && job_->stop->load()) result.status = gave_way();
     if (result.status || !retryable(result.status.error())) {
       results_.push_back(std::move(result));
       continue;

@@ -16,8 +16,9 @@ class Slow final : public MemoryTarget {
   std::vector<IndexResult> create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes,
                                           const Cancelled& cancelled) override {
     while (!cancelled()) during();
-    return MemoryTarget::create_indexes(twin, indexes, cancelled);
+    return MemoryTarget::create_indexes(twin, indexes, patient ? Cancelled() : cancelled);
   }
+  bool patient = false;
   std::function<void()> during;
 };
 
@@ -107,6 +108,18 @@ TEST_F(IndexBuilderTest, DoesNotWaitForABuildWhenTheEngineEnds) {
   EXPECT_TRUE(builder.step());
   EXPECT_EQ(builder.step().value(), Step::waiting);
   EXPECT_TRUE(seams_.target_set.find(kNs)->indexes.empty());
+}
+
+// The one who wants the way drops the indexes by name: which of them were there
+// before and which after, nobody knows.
+TEST_F(IndexBuilderTest, WhatIsFinishedWhenItShouldGiveWayDoesNotCount) {
+  Slow target(seams_.target_set, seams_.faults);
+  target.patient = true;
+  target.during = [&] { stop_->store(true); };
+  IndexBuilder builder(target, seams_.clock, jobs_, router_, seams_.progress, 1);
+  const auto results = run(builder);
+  ASSERT_EQ(results.size(), 2U);
+  for (const IndexResult& result : results) EXPECT_EQ(result.status.error().code, ErrorCode::cancelled);
 }
 
 TEST_F(IndexBuilderTest, DoesNotWaitForABuildThatGivesWay) {

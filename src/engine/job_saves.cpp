@@ -30,7 +30,7 @@ std::uint64_t JobSaves::save() {
   CHECK(idle());
   parts_.sender.poll();
   parts_.copying.confirm();
-  const Checkpoint& safe = parts_.sender.safe();  // before the states of the ranges are looked at (M6)
+  const Checkpoint& safe = parts_.sender.safe();  // before the states of the ranges are looked at (I3)
   next_.position = safe.position;
   next_.complete = safe.complete;
   next_.dirty_until = std::max(next_.dirty_until, parts_.progress.read_ahead.get());

@@ -30,6 +30,10 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
   auto listing = list_source(source, filter);
   if (!listing) return fail(listing.error().within("listing the source"));
 
+  auto left_behind = source.not_carried();
+  if (!left_behind) return fail(left_behind.error().within("looking for what is not replicated"));
+  warnings = *std::move(left_behind);
+
   SavedJob out;
   out.position.position.time = *start;
   out.position.complete = *start;
@@ -140,7 +144,7 @@ Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, Stat
   if (auto dropped = drop_unfinished_twins(**job, target, *names); !dropped) return fail(std::move(dropped.error()));
   forget_what_is_dropped(**job);
   // What the process before this one wrote behind its last save is on the
-  // target: until the stream has passed the present, it may be ahead (M9).
+  // target: until the stream has passed the present, it may be ahead.
   auto now = source.append_note("plm goes on to replicate");
   if (!now) return fail(std::move(now.error()));
   (*job)->position.dirty_until = std::max((*job)->position.dirty_until, *now);

@@ -1,8 +1,8 @@
 // The events of one range while it is being copied: kept in order; what
 // overflows the budget is reduced to the set of its keys, whose documents are
-// read from the source again when the range is done (hazard H3), so that a long
-// copy never stops the stream. Of a capped collection the set keeps the order of
-// the last insertions.
+// read from the source again when the range is done, so that a long copy never
+// stops the stream. Of a capped collection the set keeps the order of the last
+// insertions.
 #pragma once
 
 #include <cstdint>

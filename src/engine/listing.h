@@ -24,7 +24,7 @@ struct Listing {
 // Lists, writes a no-op to the oplog (T), lists again. A collection that is the
 // same in both listings was the same at T, because both listings bracket it;
 // databases with a difference are listed again against a new T, until the two
-// agree (H8). Errors: those of the source, and wrong_state when a database
+// agree. Errors: those of the source, and wrong_state when a database
 // keeps changing for 100 rounds.
 [[nodiscard]] Result<Listing> list_source(Source& source, const Filter& filter);
 

@@ -1,4 +1,6 @@
-// One change of one document on its way from the Router to an applier.
+// One change of one document on its way from the Router to an applier. Applied
+// twice it gives the same (I5): diffs of the oplog, whole documents, deletions by
+// key.
 #pragma once
 
 #include <cstdint>

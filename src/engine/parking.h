@@ -1,5 +1,5 @@
 // Documents that could not be written to the target, by key. Each is saved
-// before its operation counts as acknowledged (C5). Any thread.
+// before its operation counts as acknowledged (I3). Any thread.
 #pragma once
 
 #include <atomic>

@@ -6,7 +6,9 @@ namespace {
 
 // How the memory of the process is shared out. The copiers hold a reply and a
 // command each (at most 16 MB twice), the appliers a command each; they are not
-// in these budgets, which is why the parts do not add up to the whole (H2).
+// in these budgets, which is why the parts do not add up to the whole. A
+// budget of one of these is never lent to another: the copy has to go on while
+// the events kept for it have used theirs up.
 std::size_t event_queue_bytes(std::size_t memory) { return memory / 16; }
 std::size_t in_flight_bytes(std::size_t memory) { return memory / 8; }
 std::size_t keep_bytes(std::size_t memory) { return memory / 6; }

@@ -34,7 +34,7 @@ struct Progress {
   std::atomic<std::int64_t> retries{0};
   std::atomic<std::int64_t> parked{0};
   GrowingTime source_time;  // newest operationTime seen from the source
-  GrowingTime read_ahead;   // newest operationTime of a document read from the source for the target (M1, M9)
+  GrowingTime read_ahead;   // newest operationTime of a document read from the source for the target
 
   // The latest retryable failure, for people.
   void retrying(std::string what) {

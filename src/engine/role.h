@@ -1,7 +1,9 @@
 // A role of the engine is a passive object with a step(): it does a bounded
 // piece of work and never waits for another role. A thread drives it in a loop
-// (Engine), or a test in an order of its own (tests/simulation).
+// (drive_role), or a test in an order of its own (tests/simulation).
 #pragma once
+
+#include <stop_token>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -30,5 +32,9 @@ class Role {
  private:
   Signal signal_;
 };
+
+// The loop of a role's thread. Gives the error that ends the job, or success when
+// it was asked to stop.
+Status drive_role(Role& role, const std::stop_token& stop);
 
 }  // namespace plm

@@ -146,7 +146,7 @@ bool Router::next_batch() {
 }
 
 void Router::finish_batch() {
-  // Events of one transaction share a cluster time; it may go on in the next reply (M2).
+  // Events of one transaction share a cluster time; it may go on in the next reply (I8).
   const bool may_go_on =
       !batch_->events.empty() && batch_->events.back().in_transaction && batch_->events.back().time == batch_->end.time;
   // A stream that was just opened at a time may name an end before that time.
@@ -159,7 +159,8 @@ void Router::finish_batch() {
   batch_.reset();
 }
 
-// Behind the event before next_event_.
+// Behind the event before next_event_. In the middle of a transaction one tick
+// less is complete (I8).
 void Router::checkpoint() {
   since_checkpoint_ = 0;
   if (next_event_ == 0) return;  // the end of the batch before was one

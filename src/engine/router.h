@@ -19,7 +19,7 @@
 //   4. The range is saved as copied only when its kept events are acknowledged
 //      (I4); until then a restart clears it and copies it again.
 //   5. A saved position is a checkpoint of the Watermark, taken before the range
-//      states of the same save (I3, M6).
+//      states of the same save (I3).
 #pragma once
 
 #include <atomic>
@@ -59,7 +59,7 @@ struct RouterView {
   bool reached_limit = false;  // see Router::stop_at
   ClusterTime limit;           // that this view speaks of; zero: none
   // Until the stream has passed this, the target may hold documents newer than
-  // the stream's position (M1, M9).
+  // the stream's position: read from the source anew, or written before a crash.
   ClusterTime ahead;
   bool paused = false;        // see Router::pause
   bool stream_waits = false;  // an event is held up: by room, or by a DDL

@@ -129,7 +129,7 @@ TEST_F(RouterTest, TreatsAnEventByTheStateOfItsRange) {
   EXPECT_EQ(applied(), (Lines{"insert db.c 2", "insert db.c 3"}));
 }
 
-// I4, M7: what was kept has to be acknowledged before the copy counts.
+// I4: what was kept has to be acknowledged before the copy counts.
 TEST_F(RouterTest, ACopyCountsWhenItsKeptEventsAreAcknowledged) {
   create(kNs);
   begin();
@@ -148,7 +148,7 @@ TEST_F(RouterTest, ACopyCountsWhenItsKeptEventsAreAcknowledged) {
   EXPECT_TRUE(router_->view().clone_completed);
 }
 
-// H1: a change waits for what was sent, not for what is kept for a range, which
+// A change waits for what was sent, not for what is kept for a range, which
 // waits for the change.
 TEST_F(RouterTest, ARenameDuringTheCopyWaitsForNothingThatIsKept) {
   create(kNs);
@@ -192,7 +192,7 @@ TEST_F(RouterTest, ARangeThatStopsDuringAChangeOfAnotherCollectionGoesOn) {
   EXPECT_EQ(seams_.target_set.find(kOther), nullptr);
 }
 
-// H2: what waits for room at the appliers takes messages all the same.
+// What waits for room at the appliers takes messages all the same.
 TEST_F(RouterTest, FullAppliersDoNotKeepARangeFromEnding) {
   create(kNs);
   create(kOther);

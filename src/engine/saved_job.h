@@ -27,7 +27,7 @@ struct SavedPosition {
   Position position;
   ClusterTime complete;
   // Until the stream has passed this, the target may hold documents newer than
-  // the position: "completed" and finalize wait for it (M9).
+  // the position: "completed" and finalize wait for it.
   ClusterTime dirty_until;
   std::int64_t events_read = 0;
   std::int64_t events_applied = 0;
@@ -38,7 +38,7 @@ struct SavedPosition {
   ClusterTime listed_at;
   std::map<std::string, ClusterTime> listed_later;  // databases that were listed again
   // Collections that the DDL event behind the position is about to drop: a twin
-  // of theirs that is gone was dropped by us (H13).
+  // of theirs that is gone was dropped by us.
   std::vector<Uuid> dropping;
 };
 
@@ -48,7 +48,7 @@ struct ParkedDocument {
   bson::OwnedValue id;
   std::string reason;
 
-  // "db.coll {id}: reason", for people; the part before the colon names it.
+  // "db.coll _ID: reason", for people, the _id as JSON; name() is the part before it.
   [[nodiscard]] std::string name() const { return ns.text() + " " + bson::to_json(id.value()); }
   [[nodiscard]] std::string text() const { return name() + ": " + reason; }
 };

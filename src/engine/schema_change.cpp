@@ -70,7 +70,7 @@ SchemaChange create(const ChangeEvent& event, const Catalog& catalog, const Filt
   if (catalog.collections().contains(event.uuid)) return out;
   out.collection = event.uuid;
   // convertToCapped and cloneCollectionAsCapped fill a capped collection without
-  // events (C1). The former's is known by its rename, when it is full.
+  // events. The former's is known by its rename, when it is full.
   const bool capped = out.options["capped"].as_bool();
   if (capped && event.description["temp"].as_bool()) return out;
   out.kind = capped ? SchemaChange::Kind::copy : SchemaChange::Kind::create;

@@ -19,7 +19,7 @@ struct SchemaChange {
   enum class Kind {
     none,    // nothing to do for the target
     create,  // a collection that begins empty
-    copy,    // a collection whose documents have to be copied: capped (C1), renamed into the filter
+    copy,    // a collection whose documents have to be copied: capped (filled without events), renamed into the filter
     drop,    // dropped, or renamed out of the filter
     rename,
     modify,  // collMod of a collection

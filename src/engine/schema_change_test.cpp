@@ -199,7 +199,7 @@ TEST_F(SchemaChangeTest, ARenameIntoTheFilterIsACopy) {
 
 TEST_F(SchemaChangeTest, ARenameOutsideTheFilterIsNothing) {
   create({"db", "excluded"}, "{}", false);
-  ASSERT_TRUE(source_.rename({"db", "excluded"}, {"db", "system.js"}));
+  ASSERT_TRUE(source_.rename({"db", "excluded"}, {"db", "system.profile"}));
   EXPECT_EQ(plan().kind, Kind::none);
 }
 

@@ -99,7 +99,8 @@ Result<bool> SchemaChanger::drained() {
       }
     }
   }
-  // H1: only what was sent; events kept for a range are not waited for.
+  // Only what was sent: events kept for a range wait for its copy, which may wait
+  // for this change.
   if (pending_->change.is_structural() && !parts_.sender.idle()) free = false;
   return free;
 }
@@ -174,7 +175,7 @@ Status SchemaChanger::look_up() {
   auto described = parts_.source.describe(change.ns.database, change.collection);
   if (described) {
     pending_->outcome.described = *std::move(described);
-    pending_->outcome.described->ns = change.ns;  // the name follows the stream (H7)
+    pending_->outcome.described->ns = change.ns;  // the name follows the stream
   } else if (described.error().code != ErrorCode::not_found) {
     return fail(described.error().within("look up " + change.ns.text()));
   }

@@ -4,7 +4,7 @@
 //   draining  workers of the collections come to rest; for a structural change,
 //             everything sent is acknowledged
 //   intent    structural: the position right before the event is saved, so that
-//             nothing older is replayed after the change (H13, M8)
+//             nothing older is replayed after the change
 //   effect    the change is made on the target, then in the catalog
 //   result    a new collection is saved: before anything is written to its twin,
 //             or before its twin is created

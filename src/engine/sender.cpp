@@ -16,6 +16,7 @@ void Sender::send(Operation operation) {
   const CollectionRef& collection = *operation.collection;
   const std::size_t hash = collection.strictly_ordered() ? UuidHash()(collection.source_uuid) : operation.key_hash;
   const std::size_t applier = (planted_bug("wrong-order", 2) ? hash + 1 : hash) % appliers_.size();
+  // One applier for each key keeps its operations in order (I2).
   operation.sequence = watermark_.send(applier);
   outgoing_[applier].push_back(std::move(operation));
 }

@@ -7,7 +7,7 @@ namespace plm {
 namespace {
 
 // The most that a server takes, for a capped collection that must not remove
-// documents by itself: the source's deletions come as events (H4).
+// documents by itself: the source's deletions come as events.
 constexpr std::int64_t kCappedBytesWhileSynchronising = std::int64_t{1} << 50;
 
 }  // namespace
@@ -16,7 +16,7 @@ bson::Document creation_options(const CollectionSpec& spec) {
   bson::Builder out;
   for (const bson::Element& option : spec.options.view()) {
     if (option.key == "uuid" || option.key == "temp") continue;
-    // Refused at 2147483647 here, unlike for indexes (H5); becomes real at finalize.
+    // Refused at 2147483647 here, unlike for indexes; becomes real at finalize.
     if (option.key == "expireAfterSeconds") continue;
     if (spec.is_capped() && option.key == "max") continue;
     if (spec.is_capped() && option.key == "size") {
@@ -33,7 +33,7 @@ Result<Uuid> create_twin(Target& target, const CollectionSpec& spec) {
   auto created = target.create(spec.ns, options.view());
   if (created || created.error().server_code != server_code::namespace_exists) return created;
   // Ours of an attempt whose outcome was unknown, or one that came in the way.
-  // Only an empty one may go (H13).
+  // Only an empty one may go.
   auto present = target.list_collections(spec.ns.database);
   if (!present) return fail(std::move(present.error()));
   // Time-series collections share their names with all others.

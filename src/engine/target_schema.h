@@ -13,8 +13,8 @@ namespace plm {
 [[nodiscard]] bson::Document creation_options(const CollectionSpec& spec);
 
 // Creates the twin of a collection. One of the same name that is there already
-// is replaced when it is empty (an attempt of ours whose outcome was unknown,
-// H13). Errors: wrong_state when it holds documents or is a view.
+// is replaced when it is empty (an attempt of ours whose outcome was unknown).
+// Errors: wrong_state when it holds documents or is a view.
 [[nodiscard]] Result<Uuid> create_twin(Target& target, const CollectionSpec& spec);
 
 // Creates a view, or replaces the one of this name.

@@ -183,7 +183,7 @@ std::vector<std::string> database_names(const MemoryDeployment& deployment) {
 std::vector<CollectionSpec> collection_specs(const MemoryDeployment& deployment, const std::string& database) {
   std::vector<CollectionSpec> out;
   for (const auto& [ns, collection] : deployment.collections()) {
-    if (ns.database != database || name_for_users(ns.collection).starts_with("system.")) continue;
+    if (ns.database != database || is_servers_own(ns.collection)) continue;
     if (!collection->is_temporary() && !collection->is_view_of_buckets()) out.push_back(collection->spec());
   }
   return out;

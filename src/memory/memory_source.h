@@ -45,6 +45,7 @@ class MemorySource : public Source {
   Result<std::vector<std::string>> list_databases() override;
   Result<std::vector<CollectionSpec>> list_collections(const std::string& database) override;
   Result<CollectionSpec> describe(const std::string& database, const Uuid& uuid) override;
+  Result<std::vector<std::string>> not_carried() override { return std::vector<std::string>(); }
   Result<CollectionStats> stats(const Namespace& ns) override;
   Result<std::vector<bson::OwnedValue>> sample_ids(const Namespace& ns, int count) override;
   Result<std::int64_t> count_documents(const Namespace& ns) override;

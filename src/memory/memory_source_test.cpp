@@ -171,7 +171,7 @@ TEST_F(MemorySourceTest, SamplesIdsInOrder) {
 TEST_F(MemorySourceTest, ListsWhatAServerLists) {
   ASSERT_TRUE(deployment_.create({"db", "v"}, json(R"({"viewOn": "c", "pipeline": []})").view()));
   ASSERT_TRUE(deployment_.create({"db", "t"}, json(R"({"temp": true})").view()));
-  ASSERT_TRUE(deployment_.create({"db", "system.js"}, {}));
+  ASSERT_TRUE(deployment_.create({"db", "system.profile"}, {}));
   EXPECT_THAT(source_.list_databases().value(), ElementsAre("admin", "config", "db", "local"));
   const auto listed = source_.list_collections("db");
   ASSERT_EQ(listed->size(), 2U);

@@ -33,23 +33,25 @@ TEST(MemoryStateStore, KeepsTheLastDocumentOfEachId) {
   EXPECT_TRUE(store.load("state")->empty());
 }
 
-TEST(MemoryStateStore, MayHaveWrittenAFirstPartOfWhatFailed) {
+TEST(MemoryStateStore, SavesNothingUnderALostLease) {
   Random random(1);
-  FaultPlan faults(random, {.partly = 0.5});
-  MemoryStateStore store(faults);
-  const std::array changes = {put("ranges", R"({"_id": 1})"), put("ranges", R"({"_id": 2})"),
-                              put("state", R"({"_id": 1})")};
-  int torn = 0;
-  for (int i = 0; i < 100; ++i) {
-    ASSERT_TRUE(store.clear());
-    const bool saved = store.save(changes).has_value();
-    const auto ranges = store.load("ranges")->size();
-    const auto states = store.load("state")->size();
-    EXPECT_EQ(saved, states == 1) << "the last change is written last";
-    EXPECT_TRUE(states == 0 || ranges == 2);
-    torn += ranges == 1 ? 1 : 0;
+  FaultPlan faults(random, {});
+  MemoryStateStore first(faults);
+  MemoryStateStore second = first.of_another_process();
+  const std::array changes = {put("state", R"({"_id": 1})")};
+  EXPECT_EQ(*first.take_lease({"a", "host", "", 1}, 0), 1);
+  ASSERT_TRUE(first.save(changes));
+  EXPECT_EQ(second.take_lease({"b", "host", "", 2}, 0).error().code, ErrorCode::superseded);
+  EXPECT_EQ(*second.take_lease({"b", "host", "", 2}, 1), 2);
+  EXPECT_EQ(first.look_at_lease()->owner->id, "b");
+  for (const Status& refused : {first.save(changes), first.clear(), first.renew_lease()}) {
+    EXPECT_EQ(refused.error().code, ErrorCode::superseded);
   }
-  EXPECT_GT(torn, 0);
+  ASSERT_TRUE(first.release_lease());
+  EXPECT_TRUE(second.look_at_lease()->owner);
+  EXPECT_EQ(second.load("state")->size(), 1U);
+  ASSERT_TRUE(second.release_lease());
+  EXPECT_FALSE(first.look_at_lease()->owner);
 }
 
 TEST(FaultPlan, RepeatsARunFromItsSeed) {

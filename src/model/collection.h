@@ -61,8 +61,11 @@ struct CollectionSpec {
   // A collation other than the simple one: equality of keys is the server's
   // affair, so all documents are ordered as one.
   [[nodiscard]] bool has_collation() const;
-  // One range, one applier, one order.
-  [[nodiscard]] bool is_strictly_ordered() const { return is_capped() || has_collation(); }
+  // One range, one applier, one order. The _ids of buckets are ObjectIds, which no
+  // collation concerns.
+  [[nodiscard]] bool is_strictly_ordered() const {
+    return is_capped() || (has_collation() && kind != CollectionKind::time_series);
+  }
 
   bool operator==(const CollectionSpec&) const = default;
 };

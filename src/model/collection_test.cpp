@@ -89,6 +89,9 @@ TEST(CollectionSpec, IsStrictlyOrderedWhenCappedOrCollated) {
   EXPECT_TRUE(collection(R"({"capped": true})").is_strictly_ordered());
   EXPECT_TRUE(collection(R"({"collation": {"locale": "fr"}})").is_strictly_ordered());
   EXPECT_FALSE(collection(R"({"validator": {"a": 1}, "collation": {"locale": "simple"}})").is_strictly_ordered());
+  CollectionSpec series = collection(R"({"collation": {"locale": "fr"}})");
+  series.kind = CollectionKind::time_series;
+  EXPECT_FALSE(series.is_strictly_ordered());
 }
 
 TEST(CollectionSpec, IsAViewOnlyByItsKind) {

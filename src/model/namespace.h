@@ -37,12 +37,20 @@ struct Namespace {
 // The database that holds a job's saved state on the target.
 inline constexpr std::string_view kStateDatabase = "percona_link_mongodb";
 
+// JavaScript functions that users store in their database: a collection like others,
+// but that no server drops it alone.
+inline constexpr std::string_view kStoredFunctions = "system.js";
+
+// Of the "system." collections these two kinds are data of users.
+[[nodiscard]] inline bool is_servers_own(std::string_view collection) {
+  return collection != kStoredFunctions && name_for_users(collection).starts_with("system.");
+}
+
 // Whether a namespace can take part in a replication at all: not admin, config,
-// local or the state database, not a server's own "system." collection. Buckets
-// of a time-series collection can.
+// local or the state database, not a server's own collection.
 [[nodiscard]] inline bool replicable(std::string_view database, std::string_view collection) {
   return database != "admin" && database != "config" && database != "local" && database != kStateDatabase &&
-         !database.empty() && !name_for_users(collection).starts_with("system.");
+         !database.empty() && !is_servers_own(collection);
 }
 
 }  // namespace plm

@@ -50,6 +50,7 @@ TEST(Replicable, IsWhatBelongsToUsers) {
   EXPECT_TRUE(replicable("Admin", "x"));
   EXPECT_TRUE(replicable("administration", "x"));
   EXPECT_TRUE(replicable("shop", "system.buckets.orders"));
+  EXPECT_TRUE(replicable("shop", "system.js"));
 }
 
 TEST(Replicable, IsNotWhatBelongsToTheServerOrToPlm) {
@@ -57,7 +58,7 @@ TEST(Replicable, IsNotWhatBelongsToTheServerOrToPlm) {
     EXPECT_FALSE(replicable(database, "orders")) << database;
   }
   for (const char* collection :
-       {"system.views", "system.js", "system.profile", "system.", "system.buckets", "system.buckets.system.js"}) {
+       {"system.views", "system.js.x", "system.profile", "system.", "system.buckets", "system.buckets.system.js"}) {
     EXPECT_FALSE(replicable("shop", collection)) << collection;
   }
 }

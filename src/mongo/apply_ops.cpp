@@ -7,6 +7,7 @@
 #include "mongo/error_translation.h"
 #include "mongo/portable_writes.h"
 #include "mongo/write_command.h"
+#include "mongo/zero_timestamp.h"
 
 namespace plm::mongo {
 namespace {
@@ -176,6 +177,7 @@ class Applying {
 
 bool expressible_in_apply_ops(const TargetOperation& operation) {
   if (size_of(operation) > kMaxOperationBytes) return false;
+  if (operation.kind == TargetOperation::Kind::upsert) return !has_zero_timestamp(operation.body);
   return operation.kind != TargetOperation::Kind::diff || !is_classic_update(operation.body);
 }
 

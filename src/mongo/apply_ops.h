@@ -1,4 +1,5 @@
-// Exact mode: changes as applyOps commands, which do what a secondary does.
+// Exact mode: changes as applyOps commands, which do what a secondary does. What
+// is applied twice in the same order gives the same (I5).
 #pragma once
 
 #include <cstddef>
@@ -11,8 +12,8 @@
 namespace plm::mongo {
 
 // Whether the operation can be part of an applyOps command. Not so: documents
-// that leave no room for the rest of a command (M10), and $set/$unset updates,
-// which oplogs of today do not have.
+// that leave no room for the rest of a command, and $set/$unset updates, which
+// oplogs of today do not have.
 [[nodiscard]] bool expressible_in_apply_ops(const TargetOperation& operation);
 
 // Applies operations, all expressible, in order; those that fail do not stop

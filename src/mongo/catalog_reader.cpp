@@ -6,20 +6,10 @@
 
 #include "bson/order.h"
 #include "mongo/cursor.h"
+#include "mongo/index_list.h"
 
 namespace plm::mongo {
 namespace {
-
-// An index build that is not finished is listed as {spec: {...}, buildUUID: ...}.
-bool is_building(bson::View entry) { return entry["buildUUID"].exists(); }
-
-bson::View spec_of(bson::View entry) {
-  const bson::Value inner = entry["spec"];
-  return inner.is_document() ? inner.document() : entry;
-}
-
-// The index that a collection has by its nature.
-bool is_inherent(bson::View spec) { return spec["name"].as_string() == "_id_" || spec["clustered"].as_bool(); }
 
 // Servers before 4.4 stored the namespace in each specification.
 IndexSpec without_namespace(bson::View spec) {
@@ -30,16 +20,6 @@ IndexSpec without_namespace(bson::View spec) {
   return {out.take()};
 }
 
-Status visit_indexes(Connection& connection, const std::string& database, const Uuid& uuid,
-                     const std::function<void(bson::View)>& visit) {
-  bson::Builder command;
-  uuid.append_to(command, "listIndexes");
-  command.append("includeBuildUUIDs", true);
-  auto read = read_all(connection, database, command.view(), visit);
-  if (!read) return fail(read.error());
-  return {};
-}
-
 struct Indexes {
   std::vector<IndexSpec> ready;
   std::vector<IndexSpec> building;
@@ -48,15 +28,12 @@ struct Indexes {
 // Without those that the collection has by its nature.
 Result<Indexes> read_indexes(Connection& connection, const std::string& database, const Uuid& uuid) {
   Indexes out;
-  const Status read = visit_indexes(connection, database, uuid, [&](bson::View entry) {
-    if (is_inherent(spec_of(entry))) return;
-    (is_building(entry) ? out.building : out.ready).push_back(without_namespace(spec_of(entry)));
+  const Status read = visit_indexes(connection, database, uuid, [&](const ListedIndex& index) {
+    if (!index.is_inherent()) (index.build ? out.building : out.ready).push_back(without_namespace(index.spec));
   });
   if (!read) return fail(read.error());
   return out;
 }
-
-bool is_servers_own(std::string_view collection) { return name_for_users(collection).starts_with("system."); }
 
 CollectionSpec spec_from(const std::string& database, bson::View entry) {
   CollectionSpec out;
@@ -300,8 +277,8 @@ Result<CatalogReader::IndexStates> CatalogReader::index_states(const std::string
   auto connection = pool_->connect();
   if (!connection) return fail(connection.error());
   IndexStates out;
-  const Status read = visit_indexes(*connection, database, uuid, [&](bson::View entry) {
-    (is_building(entry) ? out.building : out.ready).emplace_back(spec_of(entry)["name"].as_string());
+  const Status read = visit_indexes(*connection, database, uuid, [&](const ListedIndex& index) {
+    (index.build ? out.building : out.ready).emplace_back(index.spec["name"].as_string());
   });
   if (!read) return fail(read.error());
   return out;
@@ -311,9 +288,9 @@ Result<std::vector<std::vector<std::string>>> CatalogReader::running_builds(cons
                                                                             const Uuid& uuid) const {
   auto connection = pool_->connect();
   if (!connection) return fail(connection.error());
-  std::map<Uuid, std::vector<std::string>> builds;
-  const Status read = visit_indexes(*connection, database, uuid, [&](bson::View entry) {
-    if (is_building(entry)) builds[Uuid(entry["buildUUID"])].emplace_back(spec_of(entry)["name"].as_string());
+  std::map<int, std::vector<std::string>> builds;
+  const Status read = visit_indexes(*connection, database, uuid, [&](const ListedIndex& index) {
+    if (index.build) builds[*index.build].emplace_back(index.spec["name"].as_string());
   });
   if (!read) return fail(read.error());
   std::vector<std::vector<std::string>> out;

@@ -1,6 +1,8 @@
 #include "mongo/connection.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <utility>
 
 #include "mongo/error_translation.h"
@@ -117,11 +119,72 @@ Status Connection::pin() {
   return {};
 }
 
+namespace {
+
+// The driver sends a session with every command, and only one of its own making.
+// A command that has to go in a named one borrows such a session, which bears
+// the name for as long as that lasts.
+class BorrowedName {
+ public:
+  BorrowedName(mongoc_client_session_t* session, const Uuid& name) : bytes_(id_of(session)) {
+    if (bytes_ == nullptr) return;
+    std::memcpy(own_.data(), bytes_, own_.size());
+    std::memcpy(bytes_, name.bytes().data(), own_.size());
+  }
+  ~BorrowedName() {
+    if (bytes_ != nullptr) std::memcpy(bytes_, own_.data(), own_.size());
+  }
+  BorrowedName(const BorrowedName&) = delete;
+  BorrowedName& operator=(const BorrowedName&) = delete;
+  BorrowedName(BorrowedName&&) = delete;
+  BorrowedName& operator=(BorrowedName&&) = delete;
+
+  [[nodiscard]] bool works() const { return bytes_ != nullptr; }
+
+ private:
+  // The 16 bytes in the session's lsid, {id: UUID}.
+  static std::uint8_t* id_of(mongoc_client_session_t* session) {
+    bson_iter_t id;
+    if (!bson_iter_init_find(&id, mongoc_client_session_get_lsid(session), "id")) return nullptr;
+    if (!BSON_ITER_HOLDS_BINARY(&id)) return nullptr;
+    bson_subtype_t subtype = BSON_SUBTYPE_BINARY;
+    std::uint32_t length = 0;
+    const std::uint8_t* data = nullptr;
+    bson_iter_binary(&id, &subtype, &length, &data);
+    return length == 16 ? const_cast<std::uint8_t*>(data) : nullptr;
+  }
+
+  std::uint8_t* bytes_;
+  std::array<std::uint8_t, 16> own_{};
+};
+
+}  // namespace
+
+Connection::Outcome Connection::attempt_in_session(const Uuid& session, const std::string& database,
+                                                   bson::View command) {
+  auto borrowed = start_session(client_);
+  if (!borrowed) return {{}, fail(std::move(borrowed.error()))};
+  const BorrowedName name(borrowed->get(), session);
+  if (!name.works()) return {{}, fail(ErrorCode::invalid_argument, "the driver's sessions have another form")};
+  return attempt(borrowed->get(), database, command);
+}
+
+Result<Reply> Connection::run_in_session(const Uuid& session, const std::string& database, bson::View command) {
+  Outcome outcome = attempt_in_session(session, database, command);
+  if (!outcome.status) return fail(std::move(outcome.status.error()));
+  return std::move(outcome.reply);
+}
+
 Connection::Outcome Connection::attempt(const std::string& database, bson::View command) {
+  return attempt(session_.get(), database, command);
+}
+
+Connection::Outcome Connection::attempt(mongoc_client_session_t* session, const std::string& database,
+                                        bson::View command) {
   OwnBson options;
   if (server_id_ != 0) BSON_APPEND_INT32(options.get(), "serverId", static_cast<std::int32_t>(server_id_));
   bson_error_t error{};
-  if (session_ && !mongoc_client_session_append(session_.get(), options.get(), &error)) {
+  if (session != nullptr && !mongoc_client_session_append(session, options.get(), &error)) {
     return {{}, fail(to_error(error, {}))};
   }
   bson_t body;

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "bson/document.h"
 #include "model/cluster_time.h"
+#include "model/uuid.h"
 #include "mongo/handles.h"
 
 namespace plm::mongo {
@@ -80,6 +81,10 @@ class Connection {
     Status status;
   };
   Outcome attempt(const std::string& database, bson::View command);
+  // The same in the session of this name, of which the driver knows nothing.
+  // `command` says itself which number it has there.
+  Result<Reply> run_in_session(const Uuid& session, const std::string& database, bson::View command);
+  Outcome attempt_in_session(const Uuid& session, const std::string& database, bson::View command);
 
   [[nodiscard]] mongoc_client_t* client() const { return client_; }
 
@@ -87,6 +92,7 @@ class Connection {
   friend class Pool;
   Connection(std::shared_ptr<Pool> pool, mongoc_client_t* client) : pool_(std::move(pool)), client_(client) {}
   void release();
+  Outcome attempt(mongoc_client_session_t* session, const std::string& database, bson::View command);
 
   std::shared_ptr<Pool> pool_;
   mongoc_client_t* client_ = nullptr;

@@ -18,7 +18,7 @@ bool fits_one_command(bson::View documents) {
   return summary.count == 1 || (summary.count <= kMaxDocuments && documents.size() <= kMaxArrayBytes);
 }
 
-// A unique index other than that of _id is not ours to overwrite (M4).
+// A unique index other than that of _id is not ours to overwrite.
 bool is_duplicate_id(bson::View entry) {
   if (entry["code"].as_int64() != server_code::duplicate_key) return false;
   const bson::View pattern = entry["keyPattern"].as_document();

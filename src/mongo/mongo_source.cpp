@@ -7,6 +7,7 @@
 #include "mongo/connection.h"
 #include "mongo/cursor.h"
 #include "mongo/majority_read.h"
+#include "mongo/not_carried.h"
 #include "mongo/oversized_events.h"
 #include "mongo/privileges.h"
 #include "mongo/range_reader.h"
@@ -175,6 +176,12 @@ Result<std::vector<CollectionSpec>> MongoSource::list_collections(const std::str
 
 Result<CollectionSpec> MongoSource::describe(const std::string& database, const Uuid& uuid) {
   return parts_->catalog.describe(database, uuid);
+}
+
+Result<std::vector<std::string>> MongoSource::not_carried() {
+  auto connection = parts_->pool->connect();
+  if (!connection) return fail(connection.error());
+  return mongo::not_carried(*connection);
 }
 
 Result<CollectionStats> MongoSource::stats(const Namespace& ns) { return parts_->catalog.stats(ns); }

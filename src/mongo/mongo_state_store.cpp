@@ -1,11 +1,15 @@
 #include "mongo/mongo_state_store.h"
 
 #include <algorithm>
+#include <chrono>
+#include <mutex>
 
 #include "model/namespace.h"
 #include "mongo/connection.h"
 #include "mongo/cursor.h"
+#include "mongo/lease_document.h"
 #include "mongo/majority_read.h"
+#include "mongo/transaction.h"
 #include "mongo/write_command.h"
 
 namespace plm {
@@ -14,11 +18,24 @@ using mongo::Connection;
 using mongo::Pool;
 
 struct MongoStateStore::Parts {
+  explicit Parts(std::shared_ptr<Pool> its_pool) : pool(std::move(its_pool)) {}
+
+  [[nodiscard]] mongo::LeaseKey key() const {
+    const std::lock_guard lock(key_mutex);
+    return lease;
+  }
+
   std::shared_ptr<Pool> pool;
+  mutable std::mutex key_mutex;
+  mongo::LeaseKey lease;
+  std::chrono::steady_clock::time_point refreshed_at{};  // of the one thread that renews
+  std::mutex writing;                                    // one transaction at a time
+  mongo::NamedSession session{mongo::kStateWriter};
 };
 
 namespace {
 
+constexpr std::chrono::minutes kRefreshInterval{5};
 constexpr std::size_t kMaxRunChanges = 1000;
 constexpr std::size_t kMaxRunBytes = 8U << 20U;
 
@@ -64,7 +81,7 @@ std::span<const StoreChange> first_run(std::span<const StoreChange> changes) {
   return changes.first(count);
 }
 
-bson::Document save_command(std::span<const StoreChange> run) {
+bson::Document save_statement(std::span<const StoreChange> run) {
   const bool writes = run.front().document.has_value();
   bson::Builder command;
   command.append(writes ? "update" : "delete", run.front().set);
@@ -84,7 +101,20 @@ bson::Document save_command(std::span<const StoreChange> run) {
       }
     }
   }
-  mongo::append_majority_write(command);
+  return command.take();
+}
+
+bson::Document clear_statement(const std::string& set) {
+  bson::Builder command;
+  command.append("delete", set);
+  {
+    auto deletes = command.array("deletes");
+    auto statement = deletes.document();
+    {
+      auto everything = statement->document("q");
+    }
+    statement->append("limit", 0);
+  }
   return command.take();
 }
 
@@ -96,7 +126,7 @@ MongoStateStore::~MongoStateStore() = default;
 Result<std::unique_ptr<MongoStateStore>> MongoStateStore::connect(const std::string& uri) {
   auto pool = Pool::open(uri);
   if (!pool) return fail(pool.error().within("state store"));
-  return std::unique_ptr<MongoStateStore>(new MongoStateStore(std::make_unique<Parts>(Parts{std::move(*pool)})));
+  return std::unique_ptr<MongoStateStore>(new MongoStateStore(std::make_unique<Parts>(std::move(*pool))));
 }
 
 Result<std::vector<bson::Document>> MongoStateStore::load(const std::string& set) {
@@ -114,39 +144,89 @@ Result<std::vector<bson::Document>> MongoStateStore::load(const std::string& set
   return out;
 }
 
-Status MongoStateStore::save(std::span<const StoreChange> changes) {
-  if (changes.empty()) return {};
+Status MongoStateStore::save_under_lease(std::span<const bson::Document> statements) {
   auto connection = parts_->pool->connect();
   if (!connection) return fail(connection.error());
+  const std::lock_guard lock(parts_->writing);
+  std::vector<bson::Document> all{mongo::touch_statement(parts_->key())};
+  all.insert(all.end(), statements.begin(), statements.end());
+  return mongo::run_transaction(*connection, parts_->session, state_database(), all, mongo::judge_under_lease);
+}
+
+Status MongoStateStore::save(std::span<const StoreChange> changes) {
+  std::vector<bson::Document> statements;
   while (!changes.empty()) {
     const auto run = first_run(changes);
-    auto reply = connection->run(state_database(), save_command(run).view());
-    if (!reply) return fail(reply.error().within("saving " + run.front().set));
-    if (auto written = mongo::first_write_error(reply->view()); !written) {
-      return fail(written.error().within("saving " + run.front().set));
-    }
+    statements.push_back(save_statement(run));
     changes = changes.subspan(run.size());
   }
+  if (statements.empty()) return {};
+  if (auto saved = save_under_lease(statements); !saved) return fail(saved.error().within("saving"));
   return {};
 }
 
 Status MongoStateStore::clear() {
+  std::vector<bson::Document> statements;
+  for (const char* set : {"state", "collections", "ranges", "indexes", "parked"}) {
+    statements.push_back(clear_statement(set));
+  }
+  if (auto cleared = save_under_lease(statements); !cleared) {
+    return fail(cleared.error().within("clearing the saved state"));
+  }
+  return {};
+}
+
+// ---- The lease -------------------------------------------------------------------
+
+Result<LeaseSight> MongoStateStore::look_at_lease() {
   auto connection = parts_->pool->connect();
   if (!connection) return fail(connection.error());
-  bson::Builder list;
-  list.append("listCollections", 1).append("nameOnly", true);
-  std::vector<std::string> names;
-  auto read = mongo::read_all(*connection, state_database(), list.view(),
-                              [&](bson::View entry) { names.emplace_back(entry["name"].as_string()); });
-  if (!read) return fail(read.error().within("clearing the saved state"));
-  for (const std::string& name : names) {
-    bson::Builder drop;
-    drop.append("drop", name);
-    mongo::append_majority_write(drop);
-    auto reply = connection->run(state_database(), drop.view());
-    if (!reply && reply.error().code != ErrorCode::not_found) {
-      return fail(reply.error().within("clearing the saved state"));
+  auto lease = mongo::read_lease(*connection);
+  if (!lease) return fail(lease.error().within("looking at the lease"));
+  return *lease ? (*lease)->sight : LeaseSight();
+}
+
+Result<Epoch> MongoStateStore::take_lease(const LeaseOwner& owner, Epoch seen) {
+  auto connection = parts_->pool->connect();
+  if (!connection) return fail(connection.error());
+  if (seen == 0) {
+    if (auto created = mongo::create_lease(*connection); !created) {
+      return fail(created.error().within("creating the lease"));
     }
+  }
+  auto lease = mongo::read_lease(*connection);
+  if (!lease) return fail(lease.error().within("taking the lease"));
+  if (!*lease || (*lease)->key.epoch != seen) return fail(ErrorCode::superseded, "another plm was faster");
+  const mongo::LeaseKey next{(*lease)->key.sessions, seen + 1};
+  const std::lock_guard lock(parts_->writing);
+  parts_->session.begin_epoch(next);
+  const auto taken = mongo::run_transaction(*connection, parts_->session, state_database(),
+                                            mongo::take_statements(owner, (*lease)->key), mongo::judge_under_lease);
+  if (!taken) return fail(taken.error().within("taking the lease"));
+  const std::lock_guard key_lock(parts_->key_mutex);
+  parts_->lease = next;
+  return next.epoch;
+}
+
+Status MongoStateStore::renew_lease() {
+  auto connection = parts_->pool->connect();
+  if (!connection) return fail(connection.error());
+  const mongo::LeaseKey key = parts_->key();
+  if (auto renewed = mongo::renew_lease(*connection, key); !renewed) {
+    return fail(renewed.error().within("renewing the lease"));
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (now - parts_->refreshed_at < kRefreshInterval) return {};
+  if (auto refreshed = mongo::refresh_sessions(*connection, key); !refreshed) return refreshed;
+  parts_->refreshed_at = now;
+  return {};
+}
+
+Status MongoStateStore::release_lease() {
+  auto connection = parts_->pool->connect();
+  if (!connection) return fail(connection.error());
+  if (auto released = mongo::release_lease(*connection, parts_->key()); !released) {
+    return fail(released.error().within("releasing the lease"));
   }
   return {};
 }

@@ -20,12 +20,18 @@ class MongoStateStore final : public StateStore {
   MongoStateStore& operator=(MongoStateStore&&) = delete;
 
   Result<std::vector<bson::Document>> load(const std::string& set) override;
+  // One transaction, whose first statement touches the lease.
   Status save(std::span<const StoreChange> changes) override;
-  // Drops the collections one by one: the right to drop a whole database is not
-  // among those that the documented roles grant.
   Status clear() override;
 
+  Result<LeaseSight> look_at_lease() override;
+  Result<Epoch> take_lease(const LeaseOwner& owner, Epoch seen) override;
+  Status renew_lease() override;
+  Status release_lease() override;
+
  private:
+  Status save_under_lease(std::span<const bson::Document> statements);
+
   struct Parts;
   explicit MongoStateStore(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <optional>
 #include <thread>
 
@@ -16,6 +17,7 @@
 #include "mongo/privileges.h"
 #include "mongo/range_clearer.h"
 #include "mongo/write_command.h"
+#include "mongo/zero_timestamp.h"
 
 namespace plm {
 
@@ -131,9 +133,11 @@ Status apply_exactly(Connection& connection, std::span<const TargetOperation> op
   return {};
 }
 
-// The documents at the given positions, as upserts.
+// The documents at the given positions, which are put in order, as upserts.
 std::vector<TargetOperation> upserts_of(const Twin& twin, bson::View documents, std::vector<std::size_t>& positions) {
   std::ranges::sort(positions);
+  const auto repeated = std::ranges::unique(positions);
+  positions.erase(repeated.begin(), repeated.end());
   std::vector<TargetOperation> out;
   out.reserve(positions.size());
   std::size_t index = 0;
@@ -196,7 +200,20 @@ Result<Uuid> MongoTarget::create(const Namespace& ns, bson::View options) {
   return parts_->catalog.uuid_of(ns);
 }
 
+// A server drops stored functions with their whole database only; under another
+// name they are a collection like others.
+Status MongoTarget::drop_stored_functions(const Twin& twin) {
+  const auto present = parts_->catalog.describe(twin.ns.database, twin.uuid);
+  if (!present) return present.error().code == ErrorCode::not_found ? Status() : fail(present.error());
+  const Twin renamed{{twin.ns.database, "plm_dropped_" + twin.uuid.text()}, twin.uuid};
+  if (present->ns != renamed.ns) {
+    if (auto moved = rename(twin, renamed.ns); !moved) return moved;
+  }
+  return drop(renamed);
+}
+
 Status MongoTarget::drop(const Twin& twin) {
+  if (twin.ns.collection == kStoredFunctions) return drop_stored_functions(twin);
   bson::Builder command;
   command.append("drop", twin.ns.collection);
   Status dropped = identify(parts_->catalog, twin, command);
@@ -313,12 +330,14 @@ Result<std::vector<OperationFailure>> MongoTarget::insert(const Twin& twin, bson
   auto outcome = mongo::insert_documents(*connection, twin, documents);
   if (!outcome) return fail(outcome.error().within("inserting into " + twin.ns.text()));
   std::vector<OperationFailure> failures = std::move(outcome->failures);
-  if (outcome->duplicates.empty()) return failures;
-  const std::vector<TargetOperation> replacements = upserts_of(twin, documents, outcome->duplicates);
+  std::vector<std::size_t> again = mongo::with_zero_timestamp(documents);
+  std::ranges::move(outcome->duplicates, std::back_inserter(again));
+  if (again.empty()) return failures;
+  const std::vector<TargetOperation> replacements = upserts_of(twin, documents, again);
   auto replaced = apply(replacements);
   if (!replaced) return fail(replaced.error());
   for (OperationFailure& failure : *replaced) {
-    failure.index = outcome->duplicates[failure.index];
+    failure.index = again[failure.index];
     failures.push_back(std::move(failure));
   }
   return failures;

@@ -50,6 +50,7 @@ class MongoTarget final : public Target {
  private:
   struct Parts;
   explicit MongoTarget(std::unique_ptr<Parts> parts);
+  Status drop_stored_functions(const Twin& twin);
   std::unique_ptr<Parts> parts_;
 };
 

@@ -35,7 +35,8 @@ void append_statement(bson::Builder& statement, const TargetOperation& operation
   append_key_query(statement, operation.id);
   switch (operation.kind) {
     case Kind::upsert:
-      statement.append("u", operation.body).append("upsert", true);
+      append_replacement(statement, operation.body);
+      statement.append("upsert", true);
       break;
     case Kind::diff:
       append_diff(statement, operation.body);
@@ -135,7 +136,7 @@ class Writing {
     return run.size();
   }
 
-  // The reply says how many documents were found, not which (M3): each is tried
+  // The reply says how many documents were found, not which: each is tried
   // by itself. To apply a diff twice in the same order does no harm (I5).
   Result<std::size_t> send_one_by_one(Operations run, std::size_t position) {
     for (std::size_t i = 0; i < run.size(); ++i) {

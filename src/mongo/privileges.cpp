@@ -10,26 +10,28 @@ namespace {
 
 using Where = Need::Where;
 
-constexpr std::array<Need, 10> kSourceNeeds = {{
+constexpr std::array<Need, 11> kSourceNeeds = {{
     {"appendOplogNote", Where::cluster, "backup"},
     {"inprog", Where::cluster, "clusterMonitor"},
     {"listDatabases", Where::cluster, "readAnyDatabase"},
     {"useUUID", Where::cluster, "backup"},
     {"find", Where::local_database, "clusterMonitor"},
     {"find", Where::every_database, "readAnyDatabase"},
+    {"find", Where::every_time_series, "readAnyDatabase"},
     {"changeStream", Where::every_database, "readAnyDatabase"},
     {"collStats", Where::every_database, "readAnyDatabase"},
     {"listCollections", Where::every_database, "readAnyDatabase"},
     {"listIndexes", Where::every_database, "readAnyDatabase"},
 }};
 
-constexpr std::array<Need, 17> kTargetNeeds = {{
+constexpr std::array<Need, 18> kTargetNeeds = {{
     {"listDatabases", Where::cluster, "readWriteAnyDatabase"},
     {"applyOps", Where::cluster, "restore"},
     {"useUUID", Where::cluster, "restore"},
     {"replSetGetConfig", Where::cluster, "clusterMonitor"},
     {"find", Where::every_database, "readWriteAnyDatabase"},
     {"insert", Where::every_database, "readWriteAnyDatabase"},
+    {"insert", Where::every_time_series, "readWriteAnyDatabase"},
     {"update", Where::every_database, "readWriteAnyDatabase"},
     {"remove", Where::every_database, "readWriteAnyDatabase"},
     {"listCollections", Where::every_database, "readWriteAnyDatabase"},
@@ -49,6 +51,8 @@ std::string_view name_of(Where where) {
       return "the cluster";
     case Where::every_database:
       return "all databases";
+    case Where::every_time_series:
+      return "all time-series collections";
     case Where::local_database:
       return "database local";
   }
@@ -58,6 +62,10 @@ std::string_view name_of(Where where) {
 bool covers(bson::View resource, Where where) {
   if (resource["anyResource"].as_bool()) return true;
   if (where == Where::cluster) return resource["cluster"].as_bool();
+  if (where == Where::every_time_series) {
+    const bson::Value buckets = resource["system_buckets"];
+    return buckets.is_string() && buckets.string().empty() && !resource["db"];
+  }
   const bson::Value database = resource["db"];
   const bson::Value collection = resource["collection"];
   if (!database.is_string() || !collection.is_string() || !collection.string().empty()) return false;

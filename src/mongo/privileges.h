@@ -10,7 +10,7 @@
 namespace plm::mongo {
 
 struct Need {
-  enum class Where { cluster, every_database, local_database };
+  enum class Where { cluster, every_database, every_time_series, local_database };
   std::string_view action;  // as in the server's list of privilege actions
   Where where;
   std::string_view role;  // the built-in role that grants it

@@ -1,5 +1,5 @@
 // Commands that fill a capped collection of the source with documents that no
-// event tells of: cloneCollectionAsCapped (C1). They write document by document,
+// event tells of: cloneCollectionAsCapped. They write document by document,
 // and a reader that does not wait for them sees a part.
 #pragma once
 

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "mongo/handles.h"
 #include "mongo/runtime.h"
@@ -108,6 +109,7 @@ std::string redacted(const std::string& uri) {
 }
 
 Result<ParsedUri> parse_uri(const std::string& text) {
+  constexpr std::string_view kUnescaped = "malformed; special characters of user and password must be percent-encoded";
   mongo::ensure_runtime();
   if (text.empty()) return fail(ErrorCode::invalid_argument, "the URI is empty");
   bson_error_t error{};
@@ -115,11 +117,16 @@ Result<ParsedUri> parse_uri(const std::string& text) {
   if (!uri) {
     std::string why = error.message;
     if (why.empty()) why = "malformed";
-    if (quotes_a_secret(why, text)) why = "malformed; special characters of user and password must be percent-encoded";
+    if (quotes_a_secret(why, text)) why = kUnescaped;
     return fail(ErrorCode::invalid_argument, "not a valid MongoDB URI: " + why);
   }
+  // The driver ends a password at its first "@" and would ask for the rest as a host, and quote it.
+  std::vector<std::string> hosts = hosts_of(uri.get());
+  if (std::ranges::any_of(hosts, [](const std::string& host) { return host.find('@') != std::string::npos; })) {
+    return fail(ErrorCode::invalid_argument, fmt::format("not a valid MongoDB URI: {}", kUnescaped));
+  }
   if (auto readable = check_files(uri.get()); !readable) return fail(std::move(readable.error()));
-  return ParsedUri{text, redacted(text), hosts_of(uri.get()), text_of(mongoc_uri_get_replica_set(uri.get())),
+  return ParsedUri{text, redacted(text), std::move(hosts), text_of(mongoc_uri_get_replica_set(uri.get())),
                    text_of(mongoc_uri_get_username(uri.get()))};
 }
 

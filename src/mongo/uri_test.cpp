@@ -67,8 +67,9 @@ TEST(Uri, NamesAFileOfCertificatesThatCannotBeRead) {
 }
 
 TEST(Uri, MalformedOnesAreRefusedInOneLineWithoutSecrets) {
-  for (const char* uri : {"", "localhost", "http://a:geheim@h", "mongodb://", "mongodb://a:ge/heim@h",
-                          "mongodb://a:geheim@", "mongodb://a:ge%heim@h", "mongodb://h/?replicaSet=a&replicaSet"}) {
+  for (const char* uri :
+       {"", "localhost", "http://a:geheim@h", "mongodb://", "mongodb://a:ge/heim@h", "mongodb://a:ge@heim@h",
+        "mongodb://a:geheim@", "mongodb://a:ge%heim@h", "mongodb://h/?replicaSet=a&replicaSet"}) {
     const auto parsed = parse_uri(uri);
     ASSERT_FALSE(parsed) << uri;
     EXPECT_EQ(parsed.error().code, ErrorCode::invalid_argument);

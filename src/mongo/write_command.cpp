@@ -2,6 +2,7 @@
 
 #include "model/namespace.h"
 #include "mongo/error_translation.h"
+#include "mongo/zero_timestamp.h"
 
 namespace plm::mongo {
 namespace {
@@ -26,8 +27,19 @@ bson::Document delete_command(const std::string& collection, const Uuid& uuid, c
 
 bson::Document insert_command(const Twin& twin, bson::View document) {
   bson::Builder command(document.size() + 512);
-  command.append("insert", twin.ns.collection);
-  {
+  if (has_zero_timestamp(document)) {
+    command.append("update", twin.ns.collection);
+    auto updates = command.array("updates");
+    auto statement = updates.document();
+    {
+      auto query = statement->document("q");
+      auto equal = query->document("_id");
+      equal->append("$eq", document["_id"]);
+    }
+    append_replacement(*statement, document);
+    statement->append("upsert", true);
+  } else {
+    command.append("insert", twin.ns.collection);
     auto documents = command.array("documents");
     documents.append(document);
   }
@@ -49,6 +61,17 @@ Status first_write_error(bson::View reply) {
   const bson::Value entry = reply["writeErrors"].as_document()["0"];
   if (!entry.is_document()) return {};
   return fail(write_error(entry.document()));
+}
+
+void append_replacement(bson::Builder& statement, bson::View document) {
+  if (!has_zero_timestamp(document)) {
+    statement.append("u", document);
+    return;
+  }
+  auto pipeline = statement.array("u");
+  auto stage = pipeline.document();
+  auto replacement = stage->document("$replaceWith");
+  replacement->append("$literal", document);
 }
 
 Status wait_for_majority(Connection& connection) {

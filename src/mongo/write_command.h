@@ -22,6 +22,10 @@ inline void append_majority_write(bson::Builder& command) {
 // by a majority: a write that changes nothing waits for just that.
 Status wait_for_majority(Connection& connection);
 
+// What an `update` makes of a whole document that is to be stored: a replacement,
+// or a pipeline where that would not leave it as it is.
+void append_replacement(bson::Builder& statement, bson::View document);
+
 // Deletes by key and inserts again: for replacements that the server refuses
 // because the stored _id is equal but not identical (collations, 66 and 13596).
 Status erase_and_insert(Connection& connection, const Twin& twin, const bson::Value& id, bson::View document);

@@ -88,11 +88,15 @@ class Source {
   // Names of all databases.
   virtual Result<std::vector<std::string>> list_databases() = 0;
   // Everything in one database with complete options and indexes, without
-  // temporary collections (H8) and a server's own "system." ones. Of a time-series
+  // temporary collections and a server's own "system." ones. Of a time-series
   // collection, its buckets.
   virtual Result<std::vector<CollectionSpec>> list_collections(const std::string& database) = 0;
   // One collection by identity; not_found when it is gone.
   virtual Result<CollectionSpec> describe(const std::string& database, const Uuid& uuid) = 0;
+
+  // What the server holds and plm does not replicate at all, such as users: a line
+  // each, for people.
+  virtual Result<std::vector<std::string>> not_carried() = 0;
 
   virtual Result<CollectionStats> stats(const Namespace& ns) = 0;
   // At most `count` values of _id in the server's order, about evenly spread;

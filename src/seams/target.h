@@ -52,7 +52,7 @@ struct IndexResult {
 // How a target applies changes; found by probing, never assumed.
 enum class ApplyMode {
   exact,     // applyOps with the diffs that secondaries apply
-  portable,  // insert, update, delete; some updates read the source again
+  portable,  // insert, update, delete; a document that was updated is read again
 };
 
 // Asked now and then by a call that may wait for long; true ends the call. May

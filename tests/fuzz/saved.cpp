@@ -17,6 +17,10 @@ class FixedStore final : public StateStore {
   Result<std::vector<bson::Document>> load(const std::string& set) override { return sets_[set]; }
   Status save(std::span<const StoreChange> /*changes*/) override { return {}; }
   Status clear() override { return {}; }
+  Result<LeaseSight> look_at_lease() override { return LeaseSight(); }
+  Result<Epoch> take_lease(const LeaseOwner& /*owner*/, Epoch seen) override { return seen + 1; }
+  Status renew_lease() override { return {}; }
+  Status release_lease() override { return {}; }
 
  private:
   std::map<std::string, std::vector<bson::Document>, std::less<>> sets_;

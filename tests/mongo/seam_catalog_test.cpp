@@ -129,6 +129,27 @@ TEST_F(Catalog, AnIndexThatIsStillBuildingIsNotListed) {
   EXPECT_THAT(only_collection().indexes, SizeIs(1));
 }
 
+// Of which 6.0 cannot say that it is building (error 5254501).
+TEST_F(Catalog, AnIndexOfMeasurementsThatIsStillBuildingIsNotListed) {
+  source_server_->run(database_, R"({"create":"s","timeseries":{"timeField":"t"}})");
+  source_server_->run(database_, R"({"insert":"s","documents":[{"t":{"$date":"2024-01-01T00:00:00Z"},"x":1}]})");
+  source_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"alwaysOn"})");
+  std::jthread builder([&] {
+    Server(source_admin_uri()).run(database_, R"({"createIndexes":"s","indexes":[{"key":{"x":1},"name":"slow"}]})");
+  });
+  const auto building = [&] {
+    const auto reply = source_server_->run(database_, R"({"listIndexes":"system.buckets.s"})");
+    return reply.view().json().find("slow") != std::string::npos;
+  };
+  while (!building()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const CollectionSpec during = only_collection();
+  source_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"off"})");
+  builder.join();
+  EXPECT_THAT(during.indexes, IsEmpty());
+  EXPECT_THAT(during.unfinished_indexes, SizeIs(1));
+  EXPECT_THAT(only_collection().indexes, SizeIs(1));
+}
+
 TEST_F(Catalog, DescribesByIdentityWhateverTheNameIsNow) {
   source_server_->run(database_, R"({"create":"a"})");
   const Uuid uuid = source_server_->uuid_of(ns("a"));

@@ -14,6 +14,7 @@ class Store : public SeamTest {
     auto store = MongoStateStore::connect(target_uri());
     ASSERT_TRUE(succeeded(store));
     store_ = std::move(*store);
+    ASSERT_TRUE(succeeded(take_lease(*store_)));
     ASSERT_TRUE(succeeded(store_->clear()));
   }
   void TearDown() override {
@@ -23,6 +24,12 @@ class Store : public SeamTest {
     SeamTest::TearDown();
   }
 
+  // Whoever has it.
+  static Result<Epoch> take_lease(StateStore& store, const std::string& id = "test") {
+    auto seen = store.look_at_lease();
+    if (!seen) return fail(seen.error());
+    return store.take_lease({id, "host", "machine", 1}, seen->epoch);
+  }
   static StoreChange put(const std::string& set, const std::string& id, const std::string& document) {
     return {set, value(id), json(document)};
   }
@@ -70,6 +77,47 @@ TEST_F(Store, ClearRemovesEverything) {
   ASSERT_TRUE(succeeded(store_->clear()));
   EXPECT_THAT(*store_->load("state"), IsEmpty());
   ASSERT_TRUE(succeeded(store_->clear()));
+}
+
+// C4: what a frozen process saves when it wakes up.
+TEST_F(Store, SavesNothingUnderALostLease) {
+  auto second = MongoStateStore::connect(target_uri());
+  ASSERT_TRUE(succeeded(second));
+  const std::vector<StoreChange> changes = {put("state", "1", R"({"_id":1})")};
+  ASSERT_TRUE(succeeded(store_->save(changes)));
+  ASSERT_TRUE(succeeded(store_->renew_lease()));
+  ASSERT_TRUE(succeeded(take_lease(**second, "second")));
+  EXPECT_EQ(store_->save(changes).error().code, ErrorCode::superseded);
+  EXPECT_EQ(store_->clear().error().code, ErrorCode::superseded);
+  EXPECT_EQ(store_->renew_lease().error().code, ErrorCode::superseded);
+  EXPECT_TRUE(succeeded(store_->release_lease()));
+  const auto seen = (*second)->look_at_lease();
+  ASSERT_TRUE(succeeded(seen));
+  ASSERT_TRUE(seen->owner);
+  EXPECT_EQ(seen->owner->id, "second");
+  EXPECT_THAT(*(*second)->load("state"), SizeIs(1));
+  ASSERT_TRUE(succeeded((*second)->release_lease()));
+  EXPECT_FALSE(store_->look_at_lease()->owner);
+  ASSERT_TRUE(succeeded(take_lease(*store_)));
+}
+
+TEST_F(Store, OneOfTwoWhoAreEquallyFastTakesTheLease) {
+  auto second = MongoStateStore::connect(target_uri());
+  ASSERT_TRUE(succeeded(second));
+  const auto seen = store_->look_at_lease();
+  ASSERT_TRUE(succeeded(seen));
+  ASSERT_TRUE(succeeded((*second)->take_lease({"second", "host", "machine", 1}, seen->epoch)));
+  EXPECT_EQ(store_->take_lease({"first", "host", "machine", 1}, seen->epoch).error().code, ErrorCode::superseded);
+  EXPECT_EQ(store_->look_at_lease()->owner->id, "second");
+  ASSERT_TRUE(succeeded(take_lease(*store_)));
+}
+
+TEST_F(Store, ARenewalShowsThatTheOwnerLives) {
+  const auto before = store_->look_at_lease();
+  ASSERT_TRUE(succeeded(store_->renew_lease()));
+  const auto after = store_->look_at_lease();
+  EXPECT_EQ(before->epoch, after->epoch);
+  EXPECT_GT(after->renewals, before->renewals);
 }
 
 }  // namespace

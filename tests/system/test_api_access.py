@@ -52,7 +52,7 @@ def wait_health(plm: Plm, status: int, timeout: float) -> dict:
 def test_an_address_that_others_can_reach_needs_a_token(address):
     result = run_plm("--source", GOOD, "--target", GOOD, "--port", str(free_port()), "--listen", address)
     assert result.returncode == 2
-    assert result.stderr == f"plm: --listen: others can reach {address}: a token is needed (api-token-file)\n"
+    assert result.stderr == f"plm: --listen: others can reach {address}: a token is needed (--api-token-file)\n"
 
 
 def test_only_whoever_shows_the_token_is_answered(pair, plm, token_file):

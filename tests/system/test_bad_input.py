@@ -19,6 +19,7 @@ GOOD = "mongodb://127.0.0.1:1/?replicaSet=rs"
         (["--source", "http://127.0.0.1", "--target", GOOD], "source"),
         (["--source", "mongodb://", "--target", GOOD], "source"),
         (["--source", "mongodb://user:pa%ss@127.0.0.1/", "--target", GOOD], "source"),
+        (["--source", "mongodb://user:pa@ss@127.0.0.1/", "--target", GOOD], "source"),
         (["--source", GOOD, "--target", "127.0.0.1:27017"], "target"),
         (["--source", GOOD, "--target", GOOD, "--port", "70000"], "port"),
         (["--source", GOOD, "--target", GOOD, "--port", "none"], "port"),

@@ -110,7 +110,7 @@ def test_size_and_maximum_are_exact_in_the_end(pair, plm, max_documents):
 
 @both_modes
 def test_collections_that_become_capped_while_they_are_written(pair, plm):
-    """convertToCapped and cloneCollectionAsCapped write their documents without events (C1)."""
+    """convertToCapped and cloneCollectionAsCapped write their documents without events."""
     client = pair.source.admin
     for name in ("early", "late"):
         fill(client, "a", name, 10_000)

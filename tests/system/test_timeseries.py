@@ -61,7 +61,7 @@ def test_buckets_options_and_indexes_arrive(pair, plm):
         source.command({"createIndexes": name, "indexes": indexes})
     source.command({"create": "on_top", "viewOn": "plain.one", "pipeline": [{"$match": {"x": 1}}]})
     follow(plm, pair)
-    assert plm.status()["warnings"] == []
+    assert not any("series" in warning for warning in plm.status()["warnings"])
     assert differences(pair.source, pair.target, synchronising=True) == []
     assert "expireAfterSeconds" not in options_of(pair.target)
     plm.finish()

@@ -1,0 +1,29 @@
+// The final comparison of both sides, when nothing is applied any more. What
+// differs goes into the report. Errors: those after which the same is tried again.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "engine/catalog.h"
+#include "engine/final_report.h"
+#include "seams/source.h"
+#include "seams/target.h"
+
+namespace plm {
+
+// Indexes, number of documents, and the natural order of capped ones. Nothing is
+// said of indexes that are known to have failed.
+[[nodiscard]] Status compare_collection(Source& source, Target& target, const Collection& collection,
+                                        FinalReport& report);
+
+// Names and options of the collections and views of one database, of which the
+// target should hold `wanted`.
+[[nodiscard]] Status compare_options(Target& target, const std::string& database,
+                                     std::span<const CollectionSpec* const> wanted, FinalReport& report);
+
+// Whether two specifications or options mean the same: the same fields with
+// equal values (numbers across types), in any order.
+[[nodiscard]] bool same_fields(bson::View left, bson::View right);
+
+}  // namespace plm
