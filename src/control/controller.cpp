@@ -140,6 +140,7 @@ Status Controller::resume(bool from_failure) {
 Status Controller::finalize(const FinalizeOptions& options) {
   {
     const std::lock_guard lock(mutex_);
+    if (!standby_for_.empty()) return fail(standing_by(standby_for_));
     if (load_error_.empty() && !finalize_event(options)) return wrong_state("finalize", record_.state);
   }
   return ask([this, options] { return do_finalize(options); });
@@ -428,7 +429,12 @@ void Controller::handle(const Error& error) {
 // ---- The saved job -------------------------------------------------------------------------
 
 Status Controller::load() {
-  if (auto acquired = lease_.acquire(); !acquired) return fail(std::move(acquired.error()));
+  const auto epoch = lease_.acquire();
+  if (!epoch) return fail(epoch.error());
+  if (*epoch != taken_over_) {
+    if (auto taken = parts_.target.take_over(*epoch); !taken) return taken;
+    taken_over_ = *epoch;
+  }
   if (settings_.reset_state) {
     if (auto cleared = parts_.store.clear(); !cleared) return fail(std::move(cleared.error()));
     settings_.reset_state = false;
@@ -466,8 +472,10 @@ void Controller::stand_by(const Error& error) {
   record_unsaved_ = false;
   not_loaded_ = error;
   next_try_ = was_at_work ? SteadyTime() : parts_.clock.steady_now() + kRetryInterval;
-  if (settings_.reset_state) log::warn("the saved state is in use; it is not forgotten");
-  settings_.reset_state = false;
+  if (settings_.reset_state && lease_.other_lives()) {
+    log::warn("the saved state is in use; it is not forgotten");
+    settings_.reset_state = false;
+  }
   const std::lock_guard lock(mutex_);
   record_ = {};
   last_report_ = {};
