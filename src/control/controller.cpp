@@ -45,6 +45,10 @@ PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filt
   return out;
 }
 
+Error standing_by(const std::string& owner) {
+  return {ErrorCode::superseded, 0, {}, "this plm is a standby: " + owner + " works on the target; ask that one"};
+}
+
 // What is said of them fits into the job's record, however many they are.
 void note_waived(const std::vector<ParkedDocument>& waived, StatusReport::Finalization& out) {
   out.waived_count = static_cast<std::int64_t>(waived.size());
@@ -56,10 +60,6 @@ void note_waived(const std::vector<ParkedDocument>& waived, StatusReport::Finali
     log::warn("a document is waived", {{"namespace", document.ns.text()}, {"reason", document.reason}});
     out.waived.push_back({document.ns.text(), document.id, document.reason});
   }
-}
-
-Error standing_by(const std::string& owner) {
-  return {ErrorCode::superseded, 0, {}, "this plm is a standby: " + owner + " works on the target; ask that one"};
 }
 
 }  // namespace
@@ -188,10 +188,13 @@ Status Controller::do_start(const JobOptions& options) {
   if (!filter) return fail(std::move(filter.error()));
   if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
   if (auto is_free = check_target_is_free(parts_.target, *filter, options.replace_target); !is_free) return is_free;
+  auto source = parts_.source.info();
+  if (!source) return fail(source.error().within("source"));
   if (auto cleared = parts_.store.clear(); !cleared)
     return fail(cleared.error().within("clearing the state of the job before"));
   JobRecord next;
   next.options = options;
+  next.source = {source->set_name, source->set_id};
   if (auto changed = change_state(JobEvent::start, std::move(next)); !changed) return changed;
   {
     const std::lock_guard lock(mutex_);
@@ -233,6 +236,7 @@ Status Controller::do_resume(bool from_failure) {
   }
   if (!transition(record_.state, event)) return wrong_state("resume", record_.state);
   if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
+  if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
   JobRecord next = record_;
   next.error.clear();
   if (auto changed = change_state(event, std::move(next)); !changed) return changed;
@@ -253,6 +257,7 @@ Status Controller::do_finalize(const FinalizeOptions& options) {
   if (!report.initial_sync.completed) {
     return fail(ErrorCode::wrong_state, "finalize is possible when the initial sync is complete; it is not yet");
   }
+  if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
   if (!options.waive_parked) {
     if (auto settled = settle_parked(); !settled) return settled;
   }
@@ -400,7 +405,12 @@ void Controller::handle(const Error& error) {
 // ---- The saved job -------------------------------------------------------------------------
 
 Status Controller::load() {
-  if (auto acquired = lease_.acquire(); !acquired) return fail(std::move(acquired.error()));
+  const auto epoch = lease_.acquire();
+  if (!epoch) return fail(epoch.error());
+  if (*epoch != taken_over_) {
+    if (auto taken = parts_.target.take_over(*epoch); !taken) return taken;
+    taken_over_ = *epoch;
+  }
   if (settings_.reset_state) {
     if (auto cleared = parts_.store.clear(); !cleared) return fail(std::move(cleared.error()));
     settings_.reset_state = false;
@@ -438,8 +448,10 @@ void Controller::stand_by(const Error& error) {
   record_unsaved_ = false;
   not_loaded_ = error;
   next_try_ = was_at_work ? SteadyTime() : parts_.clock.steady_now() + kRetryInterval;
-  if (settings_.reset_state) log::warn("the saved state is in use; it is not forgotten");
-  settings_.reset_state = false;
+  if (settings_.reset_state && lease_.other_lives()) {
+    log::warn("the saved state is in use; it is not forgotten");
+    settings_.reset_state = false;
+  }
   const std::lock_guard lock(mutex_);
   record_ = {};
   last_report_ = {};
@@ -488,6 +500,7 @@ Status Controller::change_state(JobEvent event, JobRecord next) {
 Status Controller::run_engine() {
   auto filter = Filter::make(record_.options.include_namespaces, record_.options.exclude_namespaces);
   if (!filter) return fail(std::move(filter.error()));
+  if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
   if (!mode_) {
     auto mode = parts_.target.probe_apply_mode();
     if (!mode) return fail(mode.error().within("finding out what the target allows"));
@@ -644,6 +657,7 @@ Result<Step> Controller::advance_finalize() {
   const Cancelled cancelled = [this] { return thread_.get_stop_token().stop_requested(); };
   const Conversion::Parts parts{parts_.source, parts_.target, parts_.store, parts_.clock};
   if (record_.converting) {  // after a restart, or a failure in this phase
+    if (auto same = check_same_source(parts_.source, record_.source); !same) return fail(same.error());
     auto resumed = Conversion::resume(parts, record_, ++seed_, cancelled, settings_.drive);
     if (!resumed) return fail(std::move(resumed.error()));
     conversion_ = *std::move(resumed);

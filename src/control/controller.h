@@ -123,6 +123,7 @@ class Controller final : public JobControl {
 
   // Of the Controller's thread.
   std::optional<Error> not_loaded_;  // why; none: loaded
+  Epoch taken_over_ = 0;             // the epoch under which the target was taken over
   bool engine_wanted_ = false;       // the state asks for an engine that is not there yet
   bool record_unsaved_ = false;      // the store may hold another record than record_
   SteadyTime next_try_{};

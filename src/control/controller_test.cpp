@@ -132,13 +132,14 @@ class ControllerTest : public testing::Test {
   }
 
   // ---- Processes
-  void begin_process() {
+  void begin_process() { begin_process(source_); }
+  void begin_process(Source& source) {
     controller_.reset();
     Controller::Settings settings = settings_;
     settings.drive = Drive::by_hand;
     settings.self.owner = {"process " + std::to_string(++processes_), "host", "machine", processes_};
     settings.self.is_gone = [this](const LeaseOwner&) { return others_are_gone_; };
-    controller_ = std::make_unique<Controller>(Controller::Parts{source_, target_, store_, clock_}, settings);
+    controller_ = std::make_unique<Controller>(Controller::Parts{source, target_, store_, clock_}, settings);
   }
   // Every call may be the last of a process.
   template <typename Call>
@@ -289,7 +290,10 @@ TEST_F(TwoProcesses, AFreshProcessThatShouldForgetTheStateDoesNotForgetAnothersJ
   replicate();
   settings_.reset_state = true;
   const auto second = second_process();
-  for (int i = 0; i < 20; ++i) second->turn();
+  second->turn();
+  clock_.advance(kRenewInterval);
+  turn();  // the first one lives
+  second->turn();
   clock_.advance(kLeaseTime + Millis(2000));
   for (int i = 0; i < 5000 && second->status().state_name() != "running"; ++i) second->turn();
   EXPECT_EQ(second->status().state, JobState::running);
@@ -489,6 +493,31 @@ TEST_F(ControllerTest, AFailedJobTellsWhyAlsoInTheNextProcess) {
   EXPECT_EQ(controller_->status().error, error);
   ASSERT_TRUE(controller_->reset());
   EXPECT_EQ(controller_->status().error, "");
+}
+
+// Somebody gave another source when the process was started again: its positions
+// and UUIDs mean nothing there.
+TEST_F(ControllerTest, AJobDoesNotGoOnFromAnotherSource) {
+  MemoryDeployment other_set{{.set_name = "third", .seed = 3}};
+  MemorySource other(other_set, faults_);
+  replicate();
+  ASSERT_TRUE(controller_->pause());
+  begin_process(other);
+  ASSERT_TRUE(turn_until([&] { return controller_->status().state == JobState::paused; }));
+  const Status refused = controller_->resume(false);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::wrong_state);
+  EXPECT_NE(refused.error().message.find("another replica set, third"), std::string::npos) << refused.error().message;
+  EXPECT_FALSE(controller_->finalize());
+  begin_process();
+  ASSERT_TRUE(turn_until([&] { return controller_->status().state == JobState::paused; }));
+  ASSERT_TRUE(controller_->resume(false));
+  begin_process(other);
+  ASSERT_TRUE(comes_to(JobState::failed)) << "it would have gone on by itself";
+  begin_process();
+  ASSERT_TRUE(turn_until([&] { return controller_->status().state == JobState::failed; }));
+  ASSERT_TRUE(controller_->resume(true));
+  come_to_the_end();
 }
 
 TEST_F(ControllerTest, CountersDoNotGoBackWhenAnEngineBeginsAtAnOlderSave) {

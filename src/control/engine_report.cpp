@@ -67,11 +67,13 @@ void add_lag(ClusterTime source_newest, WallTime now, StatusReport& report) {
   const bool replicates = report.state == JobState::running || report.state == JobState::paused ||
                           report.state == JobState::finalizing || report.state == JobState::failed;
   if (!replicates || report.last_replicated.is_zero()) return;
-  std::int64_t lag = std::int64_t{source_newest.seconds} - std::int64_t{report.last_replicated.seconds};
-  lag = std::max<std::int64_t>(lag, 0);
-  if (!report.source.reachable) {
-    lag += std::chrono::duration_cast<std::chrono::seconds>(now - report.source.unreachable_since).count();
-  }
+  const auto seconds_of = [](auto duration) {
+    return std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+  };
+  // A process that could not ask the source yet has only its own clock.
+  std::int64_t newest = source_newest.is_zero() ? seconds_of(now.time_since_epoch()) : source_newest.seconds;
+  if (!source_newest.is_zero() && !report.source.reachable) newest += seconds_of(now - report.source.unreachable_since);
+  const std::int64_t lag = std::max<std::int64_t>(newest - report.last_replicated.seconds, 0);
   report.lag_seconds = lag;
   report.initial_sync.lag_seconds = report.initial_sync.completed ? 0 : lag;
 }

@@ -73,6 +73,14 @@ TEST(EngineReport, LagIsNeverNegative) {
   EXPECT_EQ(report.lag_seconds, 0);
 }
 
+TEST(EngineReport, LagIsMeasuredByTheOwnClockWhileTheSourceWasNeverAsked) {
+  StatusReport report = report_at(JobState::paused, 100);
+  report.source.reachable = false;
+  report.source.unreachable_since = WallTime(std::chrono::seconds(350));
+  add_lag({}, WallTime(std::chrono::seconds(400)), report);
+  EXPECT_EQ(report.lag_seconds, 300);
+}
+
 TEST(EngineReport, TheInitialSyncHasNoLagOnceItIsCompleted) {
   StatusReport report = report_at(JobState::running, 100);
   report.initial_sync.completed = true;

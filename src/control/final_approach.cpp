@@ -9,8 +9,8 @@ namespace plm {
 
 namespace {
 
-constexpr Millis kPauseLimit{15'000};
-constexpr Millis kParkedLimit{10'000};
+constexpr Millis kRestLimit{15'000};
+constexpr Millis kParkedTime{10'000};
 constexpr int kMostMoves = 20;
 constexpr std::size_t kSampleBytes = 500;
 
@@ -39,7 +39,7 @@ Result<bool> FinalApproach::step(Engine& engine) {
   if (is_short(engine, view)) return move_end(engine);
   if (is_hindered(engine)) return settle_parked(engine);
   parked_until_.reset();
-  if (!engine.pause(kPauseLimit)) {
+  if (!engine.pause(kRestLimit)) {
     engine.resume();
     return fail(ErrorCode::network, "the target did not acknowledge what was sent to it");
   }
@@ -78,7 +78,7 @@ Result<bool> FinalApproach::settle_parked(Engine& engine) {
     auto parked = retry_parked(engine, parts_.store);
     if (!parked) return fail(std::move(parked.error()));
     parked_ = *std::move(parked);
-    parked_until_ = now + kParkedLimit;
+    parked_until_ = now + kParkedTime;
   }
   if (now < *parked_until_) return false;
   if (options_.waive_parked) {

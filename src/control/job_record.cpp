@@ -107,6 +107,10 @@ bson::Document to_document(const JobRecord& record) {
   bson::Builder out;
   out.append("_id", kJobId).append("v", kFormatVersion).append("state", name_of(record.state));
   append_options(out, record.options);
+  {
+    auto source = out.document("source");
+    source->append("name", record.source.name).append("id", record.source.id);
+  }
   out.append("error", record.error)
       .append("failedFinalizing", record.failed_finalizing)
       .append("converting", record.converting);
@@ -126,6 +130,8 @@ Result<JobRecord> job_record_from(bson::View document) {
   JobRecord out;
   out.state = *state;
   out.options = options_from(document["options"].as_document());
+  const bson::View source = document["source"].as_document();
+  out.source = {std::string(source["name"].as_string()), std::string(source["id"].as_string())};
   out.error = document["error"].as_string();
   out.failed_finalizing = document["failedFinalizing"].as_bool();
   out.converting = document["converting"].as_bool();

@@ -13,9 +13,16 @@
 
 namespace plm {
 
+// The replica set that a job replicates: see ServerInfo.
+struct SourceSet {
+  std::string name;
+  std::string id;
+};
+
 struct JobRecord {
   JobState state = JobState::idle;
   JobOptions options;
+  SourceSet source;
   std::string error;
   bool failed_finalizing = false;  // the failure happened in finalizing
   // I9: everything up to F is applied and saved; nothing is replayed any more.

@@ -11,6 +11,7 @@ namespace {
 
 JobRecord example() {
   JobRecord out;
+  out.source = {"rs_source", "65f0a1"};
   out.state = JobState::finalizing;
   out.options = {{"a.*", "b.c"}, {"a.x"}, true, true, {1, 2, 3, std::int64_t{1} << 40, 5, 6, 7}};
   out.error = "an error";
@@ -38,6 +39,8 @@ TEST(JobRecord, IsReadBackWhole) {
   ASSERT_TRUE(read);
   EXPECT_EQ(read->state, before.state);
   EXPECT_EQ(read->options, before.options);
+  EXPECT_EQ(read->source.name, "rs_source");
+  EXPECT_EQ(read->source.id, "65f0a1");
   EXPECT_EQ(read->error, before.error);
   EXPECT_TRUE(read->failed_finalizing);
   EXPECT_TRUE(read->converting) << "a restart must not replay events over real unique indexes";

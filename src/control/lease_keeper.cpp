@@ -28,6 +28,7 @@ Result<Epoch> LeaseKeeper::acquire() {
   if (!taken) return taken;
   log::info("this plm works on the target now", {{"epoch", *taken}});
   watched_.reset();
+  other_lives_ = false;
   epoch_ = *taken;
   lost_ = false;
   held_ = true;
@@ -38,6 +39,7 @@ bool LeaseKeeper::is_free(const LeaseSight& seen, SteadyTime looked_at) {
   // Our own: from an attempt whose outcome was unknown, or from before we lost it.
   if (!seen.owner || seen.owner->id == self_.owner.id) return true;
   if (self_.is_gone && self_.is_gone(*seen.owner)) return true;
+  other_lives_ = other_lives_ || (watched_ && watched_->renewals != seen.renewals);
   if (!watched_ || watched_->epoch != seen.epoch || watched_->renewals != seen.renewals) {
     watched_ = {seen.epoch, seen.renewals, clock_.steady_now()};
   }

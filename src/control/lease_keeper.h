@@ -41,6 +41,8 @@ class LeaseKeeper {
   Result<Epoch> acquire();
   // Who had the lease when it was looked at last; of the same thread.
   [[nodiscard]] const std::string& other_owner() const { return other_owner_; }
+  // Whether that one was seen to renew it; of the same thread.
+  [[nodiscard]] bool other_lives() const { return other_lives_; }
   // Any thread.
   [[nodiscard]] bool lost() const { return lost_; }
   // Nothing is done any more under the epoch of before.
@@ -70,6 +72,7 @@ class LeaseKeeper {
   };
   std::optional<Watched> watched_;
   std::string other_owner_ = "another plm";
+  bool other_lives_ = false;
   Epoch epoch_ = 0;
   SteadyTime renewed_at_{};  // by hand
   std::atomic<bool> held_ = false;

@@ -45,6 +45,18 @@ Status check_servers(Source& source, Target& target) {
   return {};
 }
 
+Status check_same_source(Source& source, const SourceSet& began_with) {
+  auto now = source.info();
+  if (!now) return fail(now.error().within("source"));
+  const auto lasting = [](const std::string& id) { return !id.empty() && id.find('/') == std::string::npos; };
+  const bool other_id = lasting(now->set_id) && lasting(began_with.id) && now->set_id != began_with.id;
+  if (now->set_name == began_with.name && !other_id) return {};
+  const auto text = [](const std::string& name, const std::string& id) { return name + " (" + id + ")"; };
+  return fail(ErrorCode::wrong_state, "the job replicates " + text(began_with.name, began_with.id) +
+                                          "; the source given now is another replica set, " +
+                                          text(now->set_name, now->set_id));
+}
+
 Status check_target_is_free(Target& target, const Filter& filter, bool replace) {
   if (replace) return {};
   auto present = present_on_target(target, filter);

@@ -120,6 +120,23 @@ TEST_F(PreflightTest, NamesTheSideThatDoesNotAnswer) {
   expect_refused(check_servers(source_, target_), ErrorCode::network, "source: connection refused");
 }
 
+TEST_F(PreflightTest, AJobBelongsToTheSourceThatItBeganWith) {
+  source_.answer.set_name = "rs0";
+  source_.answer.set_id = "id";
+  EXPECT_TRUE(check_same_source(source_, {"rs0", "id"}));
+  expect_refused(check_same_source(source_, {"rs0", "other"}), ErrorCode::wrong_state,
+                 "the job replicates rs0 (other); the source given now is another replica set, rs0 (id)");
+  expect_refused(check_same_source(source_, {"rs1", "id"}), ErrorCode::wrong_state, "rs1 (id)");
+}
+
+// Members come and go.
+TEST_F(PreflightTest, AnIdentityThatMayChangeProvesNothing) {
+  source_.answer.set_name = "rs0";
+  source_.answer.set_id = "rs0/a:1/b:1";
+  EXPECT_TRUE(check_same_source(source_, {"rs0", "rs0/a:1"}));
+  EXPECT_TRUE(check_same_source(source_, {"rs0", "id"}));
+}
+
 TEST_F(PreflightTest, NamesWhatIsInTheWayOnTheTarget) {
   EXPECT_TRUE(check_target_is_free(target_, {}, false));
   for (int i = 0; i < 12; ++i) ASSERT_TRUE(target_set_.create({"db", "c" + std::to_string(10 + i)}, {}));

@@ -275,31 +275,21 @@ Status Finalizer::make_options_real(const Collection& collection) {
   return {};
 }
 
-// A collMod in the stream may have been refused (SchemaChanger::modify_twin). What
-// cannot be set here either is a difference that compare_options() finds.
+// A collMod in the stream may have been refused (SchemaChanger::modify_twin); one
+// that says what is so already changes nothing. What is refused here, too, is a
+// difference that compare_options() finds.
 Status Finalizer::make_time_series_real(const Collection& collection) {
-  const Twin& twin = collection.ref->twin;
-  auto present = target_.list_collections(twin.ns.database);
-  if (!present) return fail(std::move(present.error()));
-  const auto found = std::ranges::find(*present, twin.uuid, &CollectionSpec::uuid);
-  if (found == present->end()) return {};
-  const bson::View as_is = found->options["timeseries"].as_document();
-  bson::Builder change;
-  bool any = false;
-  {
-    auto fields = change.document("timeseries");
-    for (const bson::Element& wanted : collection.spec.options["timeseries"].as_document()) {
-      const bson::Value has = as_is[wanted.key];
-      if (has && bson::compare(has, wanted.value) == 0) continue;
-      // Follows the granularity.
-      if (wanted.key == "bucketMaxSpanSeconds" && collection.spec.options["timeseries"].as_document()["granularity"])
-        continue;
-      fields->append(wanted.key, wanted.value);
-      any = true;
-    }
+  const bson::View options = collection.spec.options["timeseries"].as_document();
+  bson::Builder fields;
+  // With a granularity the rest follows from it, and is refused beside it.
+  for (const std::string_view name : {"granularity", "bucketMaxSpanSeconds", "bucketRoundingSeconds"}) {
+    if (const bson::Value value = options[name]) fields.append(name, value);
+    if (name == "granularity" && options[name]) break;
   }
-  if (!any) return {};
-  auto modified = target_.modify(twin, change.view());
+  if (fields.view().empty()) return {};
+  bson::Builder change;
+  change.append("timeseries", fields.view());
+  auto modified = target_.modify(collection.ref->twin, change.view());
   if (!modified && retryable(modified.error())) return fail(std::move(modified.error()));
   return {};
 }

@@ -53,21 +53,55 @@ bson::Document with_field(bson::View document, std::string_view key, const bson:
   return out.take();
 }
 
+// Buckets and their view come and go one after the other, and servers do not keep
+// others from the name between the two (seen on 6.0.5):
+// - a name is taken while the buckets are still there: they go now, their drop is
+//   about to come; or, as a lost race left them without view, they do not count.
+// - buckets are created while another has the name: they do not count.
+// - a view is created of buckets that were there: now they count.
+const Collection* buckets_with_the_name_of(const Namespace& ns, const Catalog& catalog) {
+  const auto found = std::ranges::find_if(catalog.collections(), [&](const auto& known) {
+    const CollectionSpec& spec = known.second.spec;
+    return spec.kind == CollectionKind::time_series && spec.ns.for_users() == ns;
+  });
+  return found == catalog.collections().end() ? nullptr : &found->second;
+}
+
+bool is_taken(const Namespace& ns, const Catalog& catalog) {
+  return catalog.views().contains(ns) ||
+         std::ranges::any_of(catalog.collections(), [&](const auto& known) { return known.second.spec.ns == ns; });
+}
+
+SchemaChange create_view_of_buckets(const ChangeEvent& event, const Catalog& catalog) {
+  SchemaChange out;
+  if (buckets_with_the_name_of(event.ns(), catalog) != nullptr) return out;
+  out.kind = SchemaChange::Kind::copy;
+  out.ns = {std::string(event.database), std::string(event.description["viewOn"].as_string())};
+  out.needs_listing = true;
+  return out;
+}
+
 SchemaChange create(const ChangeEvent& event, const Catalog& catalog, const Filter& filter) {
   SchemaChange out;
   out.ns = event.ns();
   if (!filter.selects(out.ns)) return out;
   out.options = options_of(event.description);
   if (event.description["viewOn"]) {
-    if (is_view_of_buckets(event.description)) return out;
+    if (is_view_of_buckets(event.description)) return create_view_of_buckets(event, catalog);
     out.kind = SchemaChange::Kind::create_view;
+    if (const Collection* buckets = buckets_with_the_name_of(out.ns, catalog)) out.replaced = buckets->uuid();
     out.warning = warning_about_view({out.ns, CollectionKind::view, {}, out.options, {}}, filter);
     return out;
   }
-  if (out.ns.is_buckets()) out.options = time_series_options(out.options.view());
   if (event.uuid.is_nil()) return out;
   // Known: created by us before a crash, which the stream tells again.
   if (catalog.collections().contains(event.uuid)) return out;
+  if (out.ns.is_buckets()) {
+    if (is_taken(out.ns.for_users(), catalog)) return out;
+    out.options = time_series_options(out.options.view());
+  } else if (const Collection* buckets = buckets_with_the_name_of(out.ns, catalog)) {
+    out.replaced = buckets->uuid();
+  }
   out.collection = event.uuid;
   // convertToCapped and cloneCollectionAsCapped fill a capped collection without
   // events. The former's is known by its rename, when it is full.
@@ -86,6 +120,7 @@ SchemaChange rename(const ChangeEvent& event, Catalog& catalog, const Filter& fi
   if (!dropped.is_nil() && catalog.find(dropped) != nullptr) out.replaced = dropped;
 
   const bool known = catalog.find(event.uuid) != nullptr;
+  if (const Collection* buckets = buckets_with_the_name_of(out.ns, catalog)) out.replaced = buckets->uuid();
   if (filter.selects(out.ns)) {
     out.kind = known ? SchemaChange::Kind::rename : SchemaChange::Kind::copy;
     out.needs_listing = !known;

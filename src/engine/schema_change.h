@@ -33,16 +33,17 @@ struct SchemaChange {
   Kind kind = Kind::none;
   Uuid collection;                 // nil for views
   Namespace ns;                    // of the result: the new name for a rename
-  std::optional<Uuid> replaced;    // collection that a rename drops, when the catalog knows it
+  std::optional<Uuid> replaced;    // known collection that makes way
   bson::Document options;          // create, copy, create_view: options; modify, modify_view: the collMod's fields
   std::vector<IndexSpec> indexes;  // create_indexes, drop_indexes
-  bool needs_listing = false;      // copy: options and indexes have to be asked of the source
+  bool needs_listing = false;      // copy: options and indexes have to be asked of the source; a nil UUID, too
   std::string warning;             // for people; empty: none
 
   // Changes of identity or name: everything sent before is acknowledged and the
   // job's state saved before they run.
   [[nodiscard]] bool is_structural() const {
-    return kind == Kind::create || kind == Kind::copy || kind == Kind::drop || kind == Kind::rename;
+    return kind == Kind::create || kind == Kind::copy || kind == Kind::drop || kind == Kind::rename ||
+           replaced.has_value();
   }
 };
 

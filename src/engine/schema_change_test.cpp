@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <deque>
 #include <string>
 
@@ -128,6 +129,7 @@ TEST_F(SchemaChangeTest, AViewOfWhatIsNotReplicatedIsReported) {
 
 const Namespace kSeries{"db", "t"};
 const Namespace kBuckets{"db", "system.buckets.t"};
+const Uuid kUnknown{std::array<std::uint8_t, 16>{1}};
 
 TEST_F(SchemaChangeTest, ATimeSeriesCollectionIsCreatedByTheEventOfItsBuckets) {
   const Uuid uuid = create(kSeries, R"({"timeseries": {"timeField": "t"}, "expireAfterSeconds": 60})", false);
@@ -137,6 +139,7 @@ TEST_F(SchemaChangeTest, ATimeSeriesCollectionIsCreatedByTheEventOfItsBuckets) {
   EXPECT_EQ(of_buckets.ns, kBuckets);
   EXPECT_EQ(of_buckets.options.view().json(),
             text_of(R"({"timeseries": {"timeField": "t"}, "expireAfterSeconds": 60})"));
+  know(kBuckets);
   EXPECT_EQ(plan(0).kind, Kind::none) << "the event of its view";
 }
 
@@ -153,6 +156,52 @@ TEST_F(SchemaChangeTest, ATimeSeriesCollectionIsDroppedByTheEventOfItsBuckets) {
 TEST_F(SchemaChangeTest, ATimeSeriesCollectionIsSelectedByItsOwnName) {
   create({"db", "excluded"}, R"({"timeseries": {"timeField": "t"}})", false);
   EXPECT_EQ(plan(1).kind, Kind::none);
+}
+
+// Between the drop of a view and that of its buckets somebody may take the name.
+TEST_F(SchemaChangeTest, WhoTakesTheNameOfATimeSeriesCollectionPutsAnEndToIt) {
+  const Uuid uuid = create(kSeries, R"({"timeseries": {"timeField": "t"}})", false);
+  know(kBuckets);
+  ChangeEvent event;
+  event.kind = EventKind::create;
+  event.uuid = kUnknown;
+  event.database = "db";
+  event.collection = "t";
+  const SchemaChange created = plan_schema_change(event, catalog_, filter_);
+  EXPECT_EQ(created.kind, Kind::create);
+  EXPECT_EQ(created.replaced, uuid);
+  const bson::Document view = json(R"({"viewOn": "c", "pipeline": []})");
+  event.uuid = Uuid();
+  event.description = view.view();
+  const SchemaChange viewed = plan_schema_change(event, catalog_, filter_);
+  EXPECT_EQ(viewed.kind, Kind::create_view);
+  EXPECT_EQ(viewed.replaced, uuid);
+  EXPECT_TRUE(viewed.is_structural());
+  ASSERT_TRUE(source_.drop(kSeries));
+  create(kNs);
+  ASSERT_TRUE(source_.rename(kNs, kSeries));
+  EXPECT_EQ(plan().replaced, uuid);
+}
+
+// Two creations of one name, side by side, leave buckets without a view.
+TEST_F(SchemaChangeTest, BucketsWhoseNameAnotherHasDoNotCountUntilTheirViewIsCreated) {
+  create(kSeries);
+  ChangeEvent event;
+  event.kind = EventKind::create;
+  event.uuid = kUnknown;
+  event.database = "db";
+  event.collection = "system.buckets.t";
+  const bson::Document options = json(R"({"timeseries": {"timeField": "t"}})");
+  event.description = options.view();
+  EXPECT_EQ(plan_schema_change(event, catalog_, filter_).kind, Kind::none);
+  event.uuid = Uuid();
+  event.collection = "t";
+  const bson::Document view = json(R"({"viewOn": "system.buckets.t", "pipeline": []})");
+  event.description = view.view();
+  const SchemaChange change = plan_schema_change(event, catalog_, filter_);
+  EXPECT_EQ(change.kind, Kind::copy);
+  EXPECT_EQ(change.ns, kBuckets);
+  EXPECT_TRUE(change.needs_listing);
 }
 
 // The server wants the length of buckets that belongs to the granularity, or none.

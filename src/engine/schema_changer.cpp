@@ -172,7 +172,7 @@ Status SchemaChanger::create() {
 Status SchemaChanger::look_up() {
   const SchemaChange& change = pending_->change;
   if (!change.needs_listing || pending_->outcome.described) return {};
-  auto described = parts_.source.describe(change.ns.database, change.collection);
+  auto described = describe(change);
   if (described) {
     pending_->outcome.described = *std::move(described);
     pending_->outcome.described->ns = change.ns;  // the name follows the stream
@@ -180,6 +180,15 @@ Status SchemaChanger::look_up() {
     return fail(described.error().within("look up " + change.ns.text()));
   }
   return {};
+}
+
+Result<CollectionSpec> SchemaChanger::describe(const SchemaChange& change) {
+  if (!change.collection.is_nil()) return parts_.source.describe(change.ns.database, change.collection);
+  auto listed = parts_.source.list_collections(change.ns.database);
+  if (!listed) return fail(std::move(listed.error()));
+  const auto found = std::ranges::find(*listed, change.ns, &CollectionSpec::ns);
+  if (found == listed->end()) return fail(ErrorCode::not_found, change.ns.text() + " does not exist");
+  return std::move(*found);
 }
 
 Status SchemaChanger::drop(const Uuid& uuid) {

@@ -74,6 +74,7 @@ class SchemaChanger {
   Status carry_out();
   Status create();
   Status look_up();
+  Result<CollectionSpec> describe(const SchemaChange& change);
   Status drop(const Uuid& uuid);
   Status rename();
   Status modify();

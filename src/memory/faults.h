@@ -16,6 +16,7 @@ struct FaultRates {
   double before = 0;       // the call fails; nothing was done
   double after = 0;        // the call fails, though all of it was done
   double partly = 0;       // a call of several writes fails behind some of them
+  double held = 0;         // a write fails, and takes effect some time later, unless it is shut out (I6)
   double reader_dies = 0;  // a RangeReader fails for good
   double stream_dies = 0;  // a ChangeStream fails for good
   double crash = 0;        // the process dies at the call, before or behind its effect
@@ -51,6 +52,7 @@ class FaultPlan {
   std::size_t writes_done(std::size_t count);
   Error interrupted();
 
+  bool held_back() { return happens(rates_.held); }
   bool reader_dies() { return on_ && random_.chance(rates_.reader_dies); }
   bool stream_dies() { return on_ && random_.chance(rates_.stream_dies); }
 

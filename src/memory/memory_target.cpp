@@ -35,6 +35,46 @@ Status MemoryTarget::note_strict_parts(Status changed) {
   return changed;
 }
 
+Status MemoryTarget::take_over(Epoch epoch) {
+  return faults_.call([&]() -> Status {
+    epoch_ = epoch;
+    if (late_ == nullptr) return {};
+    if (late_->refuses(epoch)) return check_epoch();
+    late_->take_over(epoch);
+    return {};
+  });
+}
+
+Status MemoryTarget::check_epoch() const {
+  if (late_ == nullptr || !late_->refuses(epoch_)) return {};
+  return fail(ErrorCode::superseded, "another process has taken over the target");
+}
+
+template <typename Now, typename Later>
+auto MemoryTarget::write(Now&& now, Later&& later) -> decltype(now()) {
+  if (late_ != nullptr) late_->shut_out(epoch_);
+  if (late_ != nullptr && faults_.held_back()) {
+    late_->hold(epoch_, later());
+    return fail(ErrorCode::network, "connection lost");
+  }
+  return faults_.call([&]() -> decltype(now()) {
+    if (auto checked = check_epoch(); !checked) return fail(std::move(checked.error()));
+    return now();
+  });
+}
+
+namespace {
+
+// An operation that outlives its call.
+struct KeptOperation {
+  TargetOperation::Kind kind;
+  Twin twin;
+  bson::OwnedValue id;
+  bson::Document body;
+};
+
+}  // namespace
+
 Result<ServerInfo> MemoryTarget::info() {
   return faults_.call([&]() -> Result<ServerInfo> { return server_info(deployment_); });
 }
@@ -68,6 +108,7 @@ Result<std::size_t> MemoryTarget::natural_order(const Namespace& ns) {
 
 Result<Uuid> MemoryTarget::create(const Namespace& ns, bson::View options) {
   return faults_.call([&]() -> Result<Uuid> {
+    if (auto checked = check_epoch(); !checked) return fail(std::move(checked.error()));
     auto uuid = deployment_.create(ns.for_users(), options);
     (void)note_strict_parts({});
     return uuid;
@@ -76,6 +117,7 @@ Result<Uuid> MemoryTarget::create(const Namespace& ns, bson::View options) {
 
 Status MemoryTarget::drop(const Twin& twin) {
   return faults_.call([&]() -> Status {
+    if (auto checked = check_epoch(); !checked) return fail(std::move(checked.error()));
     if (deployment_.find(twin.uuid) == nullptr) return {};
     if (auto collection = find(twin); !collection) return fail(std::move(collection.error()));
     return deployment_.drop(twin.ns);
@@ -83,11 +125,15 @@ Status MemoryTarget::drop(const Twin& twin) {
 }
 
 Status MemoryTarget::drop_view(const Namespace& ns) {
-  return faults_.call([&]() -> Status { return deployment_.find(ns) != nullptr ? deployment_.drop(ns) : Status(); });
+  return faults_.call([&]() -> Status {
+    if (auto checked = check_epoch(); !checked) return checked;
+    return deployment_.find(ns) != nullptr ? deployment_.drop(ns) : Status();
+  });
 }
 
 Status MemoryTarget::rename(const Twin& from, const Namespace& to) {
   return faults_.call([&]() -> Status {
+    if (auto checked = check_epoch(); !checked) return fail(std::move(checked.error()));
     if (auto collection = find(from); !collection) return fail(std::move(collection.error()));
     return deployment_.rename(from.ns, to);
   });
@@ -95,6 +141,7 @@ Status MemoryTarget::rename(const Twin& from, const Namespace& to) {
 
 Status MemoryTarget::modify(const Twin& twin, bson::View change) {
   return faults_.call([&]() -> Status {
+    if (auto checked = check_epoch(); !checked) return fail(std::move(checked.error()));
     if (auto collection = find(twin); !collection) return fail(std::move(collection.error()));
     return note_strict_parts(deployment_.modify(twin.ns, change));
   });
@@ -102,6 +149,7 @@ Status MemoryTarget::modify(const Twin& twin, bson::View change) {
 
 Status MemoryTarget::create_index(const Twin& twin, const IndexSpec& index) {
   return faults_.call([&]() -> Status {
+    if (auto checked = check_epoch(); !checked) return fail(std::move(checked.error()));
     if (auto collection = find(twin); !collection) return fail(std::move(collection.error()));
     return note_strict_parts(deployment_.create_indexes(twin.ns, {index}));
   });
@@ -123,6 +171,7 @@ std::vector<IndexResult> MemoryTarget::create_indexes(const Twin& twin, const st
 
 Status MemoryTarget::drop_index(const Twin& twin, const std::string& name) {
   return faults_.call([&]() -> Status {
+    if (auto checked = check_epoch(); !checked) return fail(std::move(checked.error()));
     if (deployment_.find(twin.ns) == nullptr) return {};
     if (auto collection = find(twin); !collection) return fail(std::move(collection.error()));
     const Status dropped = deployment_.drop_index(twin.ns, name);
@@ -140,25 +189,31 @@ Result<std::vector<IndexSpec>> MemoryTarget::list_indexes(const Twin& twin) {
   });
 }
 
+Result<std::vector<OperationFailure>> MemoryTarget::insert_now(const Twin& twin, bson::View documents) {
+  const auto collection = find(twin);
+  if (!collection) return fail(collection.error());
+  std::vector<bson::View> all;
+  for (const bson::Element& element : documents) all.push_back(element.value.document());
+  const std::size_t done = faults_.writes_done(all.size());
+  std::vector<OperationFailure> failures;
+  for (std::size_t index = 0; index < done; ++index) {
+    if (Status put = deployment_.put(**collection, all[index]); !put) failures.push_back(rejected(index, put.error()));
+  }
+  if (done < all.size()) return fail(faults_.interrupted());
+  return failures;
+}
+
 Result<std::vector<OperationFailure>> MemoryTarget::insert(const Twin& twin, bson::View documents) {
-  return faults_.call([&]() -> Result<std::vector<OperationFailure>> {
-    const auto collection = find(twin);
-    if (!collection) return fail(collection.error());
-    std::vector<bson::View> all;
-    for (const bson::Element& element : documents) all.push_back(element.value.document());
-    const std::size_t done = faults_.writes_done(all.size());
-    std::vector<OperationFailure> failures;
-    for (std::size_t index = 0; index < done; ++index) {
-      if (Status put = deployment_.put(**collection, all[index]); !put)
-        failures.push_back(rejected(index, put.error()));
-    }
-    if (done < all.size()) return fail(faults_.interrupted());
-    return failures;
-  });
+  return write([&] { return insert_now(twin, documents); },
+               [&] {
+                 return [server = without_process(), twin, kept = bson::Document(documents)]() mutable {
+                   (void)server.insert_now(twin, kept.view());
+                 };
+               });
 }
 
 Result<std::vector<OperationFailure>> MemoryTarget::apply(std::span<const TargetOperation> operations) {
-  return faults_.call([&]() -> Result<std::vector<OperationFailure>> {
+  const auto now = [&]() -> Result<std::vector<OperationFailure>> {
     const std::size_t done = faults_.writes_done(operations.size());
     std::vector<OperationFailure> failures;
     for (std::size_t index = 0; index < done; ++index) {
@@ -166,6 +221,17 @@ Result<std::vector<OperationFailure>> MemoryTarget::apply(std::span<const Target
     }
     if (done < operations.size()) return fail(faults_.interrupted());
     return failures;
+  };
+  return write(now, [&] {
+    std::vector<KeptOperation> kept;
+    for (const TargetOperation& operation : operations) {
+      kept.push_back({operation.kind, *operation.twin, bson::OwnedValue(operation.id), bson::Document(operation.body)});
+    }
+    return [server = without_process(), kept = std::move(kept)]() mutable {
+      for (const KeptOperation& each : kept) {
+        (void)server.apply_one(0, {each.kind, &each.twin, each.id.value(), each.body.view()});
+      }
+    };
   });
 }
 
@@ -204,20 +270,24 @@ Status MemoryTarget::update(MemoryCollection& collection, const TargetOperation&
   return deployment_.put(collection, updated->view());
 }
 
+Status MemoryTarget::clear_now(const Twin& twin, const KeyBounds& bounds) {
+  const auto collection = find(twin);
+  if (!collection) return fail(collection.error());
+  const MemoryDocuments& documents = (*collection)->documents;
+  const auto first = bounds.min ? documents.lower_bound(bounds.min.value()) : documents.begin();
+  const auto end = bounds.max ? documents.lower_bound(bounds.max.value()) : documents.end();
+  std::vector<bson::OwnedValue> ids;
+  for (auto at = first; at != end; ++at) ids.push_back(at->first);
+  const std::size_t done = faults_.writes_done(ids.size());
+  for (std::size_t i = 0; i < done; ++i) deployment_.remove(**collection, ids[i].value());
+  if (done < ids.size()) return fail(faults_.interrupted());
+  return {};
+}
+
 Status MemoryTarget::clear_range(const Twin& twin, const KeyBounds& bounds) {
-  return faults_.call([&]() -> Status {
-    const auto collection = find(twin);
-    if (!collection) return fail(collection.error());
-    const MemoryDocuments& documents = (*collection)->documents;
-    const auto first = bounds.min ? documents.lower_bound(bounds.min.value()) : documents.begin();
-    const auto end = bounds.max ? documents.lower_bound(bounds.max.value()) : documents.end();
-    std::vector<bson::OwnedValue> ids;
-    for (auto at = first; at != end; ++at) ids.push_back(at->first);
-    const std::size_t done = faults_.writes_done(ids.size());
-    for (std::size_t i = 0; i < done; ++i) deployment_.remove(**collection, ids[i].value());
-    if (done < ids.size()) return fail(faults_.interrupted());
-    return {};
-  });
+  return write(
+      [&] { return clear_now(twin, bounds); },
+      [&] { return [server = without_process(), twin, bounds]() mutable { (void)server.clear_now(twin, bounds); }; });
 }
 
 }  // namespace plm

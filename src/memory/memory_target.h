@@ -9,7 +9,8 @@
 //   twin answers 361 when the name and the UUID do not belong together, unless
 //   the seam says that this is no error. What names a view goes by the name
 //   alone, and would hit a collection as well.
-// - insert and apply may fail behind a part of their writes.
+// - insert and apply may fail behind a part of their writes; insert, apply and
+//   clear_range may be held back, see late_writes.h.
 #pragma once
 
 #include <optional>
@@ -19,6 +20,7 @@
 
 #include "memory/deployment.h"
 #include "memory/faults.h"
+#include "memory/late_writes.h"
 #include "seams/target.h"
 
 namespace plm {
@@ -26,7 +28,10 @@ namespace plm {
 class MemoryTarget : public Target {
  public:
   // Both outlive the target.
-  MemoryTarget(MemoryDeployment& deployment, FaultPlan& faults) : deployment_(deployment), faults_(faults) {}
+  MemoryTarget(MemoryDeployment& deployment, FaultPlan& faults) : MemoryTarget(deployment, faults, nullptr) {}
+  // One of several processes that write to the deployment. `late` outlives the target.
+  MemoryTarget(MemoryDeployment& deployment, FaultPlan& faults, LateWrites* late)
+      : deployment_(deployment), faults_(faults), late_(late) {}
 
   // What probe_apply_mode finds out.
   void set_apply_mode(ApplyMode mode) { apply_mode_ = mode; }
@@ -35,6 +40,7 @@ class MemoryTarget : public Target {
   // invariant I7 holds.
   [[nodiscard]] const std::set<std::string>& strict_parts_seen() const { return strict_parts_seen_; }
 
+  Status take_over(Epoch epoch) override;
   Result<ServerInfo> info() override;
   Status check_privileges() override;
   Result<ApplyMode> probe_apply_mode() override;
@@ -60,12 +66,22 @@ class MemoryTarget : public Target {
  private:
   Result<MemoryCollection*> find(const Twin& twin);
   Status create_index(const Twin& twin, const IndexSpec& index);
+  Result<std::vector<OperationFailure>> insert_now(const Twin& twin, bson::View documents);
+  Status clear_now(const Twin& twin, const KeyBounds& bounds);
+  // For what happens when the process of this target may be gone.
+  [[nodiscard]] MemoryTarget without_process() const { return {deployment_, faults_}; }
   std::optional<OperationFailure> apply_one(std::size_t index, const TargetOperation& operation);
   Status update(MemoryCollection& collection, const TargetOperation& operation);
   Status note_strict_parts(Status changed);
+  [[nodiscard]] Status check_epoch() const;
+  // Runs a write of documents: `now` with its result, or `later` without.
+  template <typename Now, typename Later>
+  auto write(Now&& now, Later&& later) -> decltype(now());
 
   MemoryDeployment& deployment_;
   FaultPlan& faults_;
+  LateWrites* late_;
+  Epoch epoch_ = 0;
   ApplyMode apply_mode_ = ApplyMode::exact;
   std::set<std::string> strict_parts_seen_;
 };

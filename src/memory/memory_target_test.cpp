@@ -204,5 +204,74 @@ TEST_F(MemoryTargetTest, MayHaveDoneAPartOfWhatFailed) {
   for (const int times : failed_with) EXPECT_GT(times, 0);
 }
 
+// ---- Writes of the past (I6) ----------------------------------------------------
+
+class LateWritesTest : public testing::Test {
+ protected:
+  // Its writes are held back while there are faults.
+  MemoryTarget process(LateWrites& late, Epoch epoch) {
+    MemoryTarget out(deployment_, faults_, &late);
+    EXPECT_TRUE(out.take_over(epoch));
+    return out;
+  }
+  Status put(MemoryTarget& target, const char* document) {
+    const bson::Document whole = json(document);
+    const TargetOperation operation{TargetOperation::Kind::upsert, &twin_, whole["_id"], whole.view()};
+    const auto done = target.apply({&operation, 1});
+    return done ? Status() : fail(done.error());
+  }
+  [[nodiscard]] std::string document() {
+    const bson::Document key = json(R"({"_id": 1})");
+    const DocumentPtr found = deployment_.find(kNs)->find(key["_id"]);
+    return found == nullptr ? "" : found->view().json();
+  }
+  void SetUp() override {
+    faults_.switch_off();
+    twin_ = {kNs, deployment_.create(kNs, {}).value()};
+  }
+
+  Random random_{3};
+  FaultPlan faults_{random_, {.held = 1}};
+  MemoryDeployment deployment_{{.keeps_events = false}};
+  Twin twin_;
+};
+
+TEST_F(LateWritesTest, AHeldWriteIsShutOutByTheNext) {
+  LateWrites late;
+  MemoryTarget target = process(late, 1);
+  faults_.switch_on();
+  EXPECT_EQ(put(target, R"({"_id": 1, "a": 1})").error().code, ErrorCode::network);
+  faults_.switch_off();
+  EXPECT_TRUE(put(target, R"({"_id": 1, "a": 2})"));
+  late.deliver_all(random_);
+  EXPECT_EQ(document(), json(R"({"_id": 1, "a": 2})").view().json());
+}
+
+TEST_F(LateWritesTest, WithoutFencesItLandsLate) {
+  LateWrites late(LateWrites::Fences::are_missing);
+  MemoryTarget target = process(late, 1);
+  faults_.switch_on();
+  EXPECT_FALSE(put(target, R"({"_id": 1, "a": 1})"));
+  faults_.switch_off();
+  EXPECT_TRUE(put(target, R"({"_id": 1, "a": 2})"));
+  late.deliver_all(random_);
+  EXPECT_EQ(document(), json(R"({"_id": 1, "a": 1})").view().json());
+}
+
+TEST_F(LateWritesTest, TakingOverEndsWhatTheOneBeforeSends) {
+  LateWrites late;
+  MemoryTarget first = process(late, 1);
+  faults_.switch_on();
+  EXPECT_FALSE(put(first, R"({"_id": 1})"));
+  faults_.switch_off();
+  MemoryTarget second = process(late, 2);
+  late.deliver_all(random_);
+  EXPECT_EQ(document(), "");
+  EXPECT_EQ(put(first, R"({"_id": 1})").error().code, ErrorCode::superseded);
+  EXPECT_EQ(first.drop(twin_).error().code, ErrorCode::superseded);
+  EXPECT_EQ(first.take_over(1).error().code, ErrorCode::superseded);
+  EXPECT_TRUE(put(second, R"({"_id": 1})"));
+}
+
 }  // namespace
 }  // namespace plm

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "mongo/error_translation.h"
 #include "mongo/portable_writes.h"
@@ -75,7 +76,7 @@ class OperationWriter {
 // An applyOps command on its way through the operations of one call.
 class Applying {
  public:
-  Applying(Connection& connection, std::span<const TargetOperation> operations, std::size_t first_position,
+  Applying(DataConnection& connection, std::span<const TargetOperation> operations, std::size_t first_position,
            std::vector<OperationFailure>& failures)
       : connection_(connection), operations_(operations), first_position_(first_position), failures_(failures) {}
 
@@ -89,31 +90,35 @@ class Applying {
       if (auto sent = send_some(); !sent) return sent;
     }
     // A command that ended with an error need not have waited for the majority.
-    return waited_ ? Status() : wait_for_majority(connection_);
+    return waited_ ? Status() : wait_for_majority(connection_.plain());
   }
 
  private:
   Status send_some() {
-    const ApplyOpsCommand next = encode_apply_ops(operations_.subspan(done_));
-    Connection::Outcome outcome = connection_.attempt("admin", next.command.view());
+    const ApplyOpsCommand next = encode_apply_ops(operations_.subspan(done_), &connection_);
+    Connection::Outcome outcome = connection_.apply_ops(next.command.view());
     waited_ = outcome.status.has_value();
     if (waited_) {
       done_ += next.operations;
       return {};
     }
     const bson::View reply = outcome.reply.view();
+    // The first is the one on the fence.
     const auto applied = static_cast<std::size_t>(std::max<std::int64_t>(0, reply["applied"].as_int64()));
-    const bool about_operations = !reply["ok"].as_bool() && applied > 0 && applied <= next.operations;
+    const bool about_operations = !reply["ok"].as_bool() && applied > 0 && applied <= next.operations + 1;
     if (!about_operations) return fail(outcome.status.error());
+    if (!reply["results"].as_document()["0"].as_bool()) return fail(connection_.fenced_off());
     if (auto concern = write_concern_error(reply)) return fail(std::move(*concern));
-    return read_results(reply, applied, outcome.status.error());
+    return read_results(reply, applied - 1, outcome.status.error());
   }
 
-  // `results` says true or false for each operation up to the one at which the
-  // server stopped. Code 8 means that it did not stop.
+  // `results` says true or false for each operation, behind that on the fence, up to
+  // the one at which the server stopped. Code 8 means that it did not stop.
   Status read_results(bson::View reply, std::size_t applied, const Error& error) {
     std::size_t index = 0;
+    bool fence = true;
     for (const bson::Element& result : reply["results"].as_document()) {
+      if (std::exchange(fence, false)) continue;
       if (index >= applied) break;
       const std::size_t position = done_ + index;
       const bool stopped_here = error.server_code != server_code::no_such_key && index + 1 == applied;
@@ -163,7 +168,7 @@ class Applying {
 
   [[nodiscard]] bool is_gone(const Twin& twin) const { return gone_error_.has_value() && gone_ == twin.uuid; }
 
-  Connection& connection_;
+  DataConnection& connection_;
   std::span<const TargetOperation> operations_;
   std::size_t first_position_;
   std::vector<OperationFailure>& failures_;
@@ -181,7 +186,7 @@ bool expressible_in_apply_ops(const TargetOperation& operation) {
   return operation.kind != TargetOperation::Kind::diff || !is_classic_update(operation.body);
 }
 
-ApplyOpsCommand encode_apply_ops(std::span<const TargetOperation> operations) {
+ApplyOpsCommand encode_apply_ops(std::span<const TargetOperation> operations, const DataConnection* connection) {
   std::size_t bytes = 0;
   std::size_t count = 0;
   while (count < operations.size() && count < kMaxOperations) {
@@ -192,16 +197,18 @@ ApplyOpsCommand encode_apply_ops(std::span<const TargetOperation> operations) {
   bson::Builder command(bytes + 1024);
   {
     auto array = command.array("applyOps");
+    if (connection != nullptr) connection->append_fence_operation(array);
     OperationWriter writer(array);
     for (const TargetOperation& operation : operations.first(count)) writer.write(operation);
   }
   // Not atomic: otherwise the command takes the lock of the whole server.
   command.append("allowAtomic", false).append("alwaysUpsert", false).append("bypassDocumentValidation", true);
+  if (connection != nullptr) connection->append_comment(command);
   append_majority_write(command);
   return {command.take(), count};
 }
 
-Status apply_ops(Connection& connection, std::span<const TargetOperation> operations, std::size_t first_position,
+Status apply_ops(DataConnection& connection, std::span<const TargetOperation> operations, std::size_t first_position,
                  std::vector<OperationFailure>& failures) {
   return Applying(connection, operations, first_position, failures).run();
 }

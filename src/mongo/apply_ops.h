@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "mongo/connection.h"
+#include "mongo/writers.h"
 #include "seams/target.h"
 
 namespace plm::mongo {
@@ -18,14 +18,16 @@ namespace plm::mongo {
 
 // Applies operations, all expressible, in order; those that fail do not stop
 // the others. The positions in `failures` begin at `first_position`.
-Status apply_ops(Connection& connection, std::span<const TargetOperation> operations, std::size_t first_position,
+Status apply_ops(DataConnection& connection, std::span<const TargetOperation> operations, std::size_t first_position,
                  std::vector<OperationFailure>& failures);
 
-// One command of as many of the operations as it is good to send at once.
+// One command of as many of the operations as it is good to send at once, behind
+// the operation on the fence of `connection`, if there is one.
 struct ApplyOpsCommand {
   bson::Document command;
   std::size_t operations = 0;
 };
-ApplyOpsCommand encode_apply_ops(std::span<const TargetOperation> operations);
+ApplyOpsCommand encode_apply_ops(std::span<const TargetOperation> operations,
+                                 const DataConnection* connection = nullptr);
 
 }  // namespace plm::mongo

@@ -71,7 +71,6 @@ class Scratch {
     return {};
   }
   [[nodiscard]] const Twin& twin() const { return twin_; }
-  Connection& connection() { return connection_; }
 
   // The value of n in the document 1; zero when there is none.
   Result<std::int64_t> read_n() {
@@ -105,7 +104,7 @@ Result<bool> behaves(Scratch& scratch, const Apply& apply) {
   };
   std::vector<OperationFailure> failures;
   if (auto applied = apply(operations, failures); !applied) {
-    if (retryable(applied.error())) return fail(applied.error());
+    if (retryable(applied.error()) || applied.error().code == ErrorCode::superseded) return fail(applied.error());
     return false;
   }
   if (failures.size() != 1 || failures[0].index != 0 || failures[0].kind != OperationFailure::Kind::missing)
@@ -117,7 +116,7 @@ Result<bool> behaves(Scratch& scratch, const Apply& apply) {
 
 }  // namespace
 
-Result<ApplyAbilities> probe_apply_abilities(Pool& pool) {
+Result<ApplyAbilities> probe_apply_abilities(Pool& pool, Writers& writers) {
   auto scratch = Scratch::create(pool);
   if (!scratch) return fail(scratch.error());
   if (auto learned = scratch->learn_uuid(CatalogReader(pool.shared_from_this())); !learned) {
@@ -125,14 +124,18 @@ Result<ApplyAbilities> probe_apply_abilities(Pool& pool) {
   }
 
   ApplyAbilities out;
-  const auto exactly = behaves(*scratch, [&](auto operations, auto& failures) {
-    return apply_ops(scratch->connection(), operations, 0, failures);
+  const auto exactly = behaves(*scratch, [&](auto operations, auto& failures) -> Status {
+    auto connection = writers.lend();
+    if (!connection) return fail(connection.error());
+    return apply_ops(*connection, operations, 0, failures);
   });
   if (!exactly) return fail(exactly.error());
   if (*exactly) out.mode = ApplyMode::exact;
 
-  const auto by_pipeline = behaves(*scratch, [&](auto operations, auto& failures) {
-    return apply_portably(scratch->connection(), operations, DiffSupport::pipeline, 0, failures);
+  const auto by_pipeline = behaves(*scratch, [&](auto operations, auto& failures) -> Status {
+    auto connection = writers.lend();
+    if (!connection) return fail(connection.error());
+    return apply_portably(*connection, operations, DiffSupport::pipeline, 0, failures);
   });
   if (!by_pipeline) return fail(by_pipeline.error());
   if (*by_pipeline) out.diffs = DiffSupport::pipeline;

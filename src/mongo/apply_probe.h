@@ -1,8 +1,8 @@
 // Finds out by trying what a target's server allows.
 #pragma once
 
-#include "mongo/connection.h"
 #include "mongo/portable_writes.h"
+#include "mongo/writers.h"
 #include "seams/target.h"
 
 namespace plm::mongo {
@@ -15,6 +15,6 @@ struct ApplyAbilities {
 // Works on a scratch collection of the state database and removes it. Errors:
 // only those that say nothing about abilities (network, elections, no right to
 // write at all).
-Result<ApplyAbilities> probe_apply_abilities(Pool& pool);
+Result<ApplyAbilities> probe_apply_abilities(Pool& pool, Writers& writers);
 
 }  // namespace plm::mongo

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
+#include <string_view>
 
 #include "bson/order.h"
 #include "mongo/cursor.h"
@@ -224,14 +226,21 @@ Result<std::vector<CollectionSpec>> CatalogReader::list_collections(const std::s
   auto connection = pool_->connect();
   if (!connection) return fail(connection.error());
   std::vector<CollectionSpec> out;
+  std::set<std::string, std::less<>> views_of_buckets;
   const bson::Document command = list_command({}, {});
   auto read = read_all(*connection, database, command.view(), [&](bson::View entry) {
-    const bool is_view_of_buckets = entry["type"].as_string() == "timeseries";
-    if (is_view_of_buckets || entry["options"].as_document()["temp"].as_bool()) return;
-    if (is_servers_own(entry["name"].as_string())) return;
-    out.push_back(spec_from(database, entry));
+    const std::string_view name = entry["name"].as_string();
+    if (entry["type"].as_string() == "timeseries") {
+      views_of_buckets.emplace(name);
+    } else if (!is_servers_own(name) && !entry["options"].as_document()["temp"].as_bool()) {
+      out.push_back(spec_from(database, entry));
+    }
   });
   if (!read) return fail(read.error().within("listing the collections of " + database));
+  // Those without a view are what a lost race of two creations left behind.
+  std::erase_if(out, [&](const CollectionSpec& spec) {
+    return spec.ns.is_buckets() && !views_of_buckets.contains(name_for_users(spec.ns.collection));
+  });
   if (auto added = add_indexes(*connection, out); !added) return fail(added.error());
   return out;
 }

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "mongo/connection.h"
+#include "mongo/writers.h"
 #include "seams/target.h"
 
 namespace plm::mongo {
@@ -16,6 +16,6 @@ struct InsertOutcome {
 
 // Unordered: what fails does not stop the others. Errors: those of the whole
 // command, and server code 361 when the collection is not the one that is meant.
-Result<InsertOutcome> insert_documents(Connection& connection, const Twin& twin, bson::View documents);
+Result<InsertOutcome> insert_documents(DataConnection& connection, const Twin& twin, bson::View documents);
 
 }  // namespace plm::mongo

@@ -10,12 +10,10 @@
 namespace plm::mongo {
 namespace {
 
-constexpr std::int64_t kFormat = 1;
-constexpr const char* kCollection = "lease";
-constexpr const char* kLease = "lease";
-constexpr const char* kHeartbeat = "heartbeat";
-
-std::string state_database() { return std::string(kStateDatabase); }
+constexpr std::int64_t kLeaseFormat = 1;
+constexpr const char* kLeaseCollection = "lease";
+constexpr const char* kLeaseId = "lease";
+constexpr const char* kHeartbeatId = "heartbeat";
 
 Uuid random_uuid() {
   std::random_device random;
@@ -45,9 +43,9 @@ void append_key(bson::Builder& out, const LeaseKey& key) {
 
 // Of the document with this _id; with the key, if one is given.
 template <typename Change>
-bson::Builder update(const char* id, const std::optional<LeaseKey>& key, Change&& change) {
+bson::Builder update_of(const char* id, const std::optional<LeaseKey>& key, Change&& change) {
   bson::Builder command;
-  command.append("update", kCollection);
+  command.append("update", kLeaseCollection);
   {
     auto updates = command.array("updates");
     auto statement = updates.document();
@@ -96,19 +94,19 @@ Status judge_under_lease(std::size_t statement, bson::View reply) {
 
 Result<std::optional<FoundLease>> read_lease(Connection& connection) {
   bson::Builder command;
-  command.append("find", kCollection);
+  command.append("find", kLeaseCollection);
   std::optional<FoundLease> out;
   std::int64_t renewals = 0;
-  std::int64_t format = kFormat;
+  std::int64_t format = kLeaseFormat;
   auto read = read_all(connection, state_database(), command.view(), [&](bson::View document) {
-    if (document["_id"].as_string() == kHeartbeat) renewals = document["renewals"].as_int64();
-    if (document["_id"].as_string() != kLease) return;
+    if (document["_id"].as_string() == kHeartbeatId) renewals = document["renewals"].as_int64();
+    if (document["_id"].as_string() != kLeaseId) return;
     format = document["v"].as_int64();
     const Epoch epoch = document["epoch"].as_int64();
     out = {{Uuid(document["sessions"]), epoch}, {epoch, owner_from(document["owner"]), 0}};
   });
   if (!read) return fail(std::move(read.error()));
-  if (format > kFormat) {
+  if (format > kLeaseFormat) {
     return fail(ErrorCode::stored_format,
                 "the lease was written by a newer plm (format " + std::to_string(format) + ")");
   }
@@ -118,11 +116,11 @@ Result<std::optional<FoundLease>> read_lease(Connection& connection) {
 
 Status create_lease(Connection& connection) {
   bson::Builder command;
-  command.append("insert", kCollection);
+  command.append("insert", kLeaseCollection);
   {
     auto documents = command.array("documents");
     auto document = documents.document();
-    document->append("_id", kLease).append("v", kFormat);
+    document->append("_id", kLeaseId).append("v", kLeaseFormat);
     append_key(*document, {random_uuid(), 0});
   }
   append_majority_write(command);
@@ -136,15 +134,15 @@ Status create_lease(Connection& connection) {
 std::vector<bson::Document> take_statements(const LeaseOwner& owner, const LeaseKey& seen) {
   const LeaseKey next{seen.sessions, seen.epoch + 1};
   std::vector<bson::Document> out;
-  out.push_back(update(kLease, seen, [&](bson::Builder& change) {
+  out.push_back(update_of(kLeaseId, seen, [&](bson::Builder& change) {
                   {
                     auto set = change.document("$set");
-                    set->append("v", kFormat).append("epoch", next.epoch);
+                    set->append("v", kLeaseFormat).append("epoch", next.epoch);
                     append_owner(*set, owner);
                   }
                   set_current_date(change, "taken_at");
                 }).take());
-  out.push_back(update(kHeartbeat, std::nullopt, [&](bson::Builder& change) {
+  out.push_back(update_of(kHeartbeatId, std::nullopt, [&](bson::Builder& change) {
                   auto set = change.document("$set");
                   append_key(*set, next);
                   set->append("renewals", std::int64_t{0});
@@ -153,18 +151,18 @@ std::vector<bson::Document> take_statements(const LeaseOwner& owner, const Lease
 }
 
 bson::Document touch_statement(const LeaseKey& key) {
-  return update(kLease, key, [](bson::Builder& change) { increase(change, "saves"); }).take();
+  return update_of(kLeaseId, key, [](bson::Builder& change) { increase(change, "saves"); }).take();
 }
 
 Status renew_lease(Connection& connection, const LeaseKey& key) {
-  return run_update(connection, update(kHeartbeat, key, [](bson::Builder& change) {
+  return run_update(connection, update_of(kHeartbeatId, key, [](bson::Builder& change) {
                       increase(change, "renewals");
                       set_current_date(change, "renewed_at");
                     }));
 }
 
 Status release_lease(Connection& connection, const LeaseKey& key) {
-  const Status released = run_update(connection, update(kLease, key, [](bson::Builder& change) {
+  const Status released = run_update(connection, update_of(kLeaseId, key, [](bson::Builder& change) {
                                        auto gone = change.document("$unset");
                                        gone->append("owner", true);
                                      }));

@@ -16,6 +16,7 @@ namespace plm {
 
 using mongo::Connection;
 using mongo::Pool;
+using mongo::state_database;
 
 struct MongoStateStore::Parts {
   explicit Parts(std::shared_ptr<Pool> its_pool) : pool(std::move(its_pool)) {}
@@ -38,11 +39,6 @@ namespace {
 constexpr std::chrono::minutes kRefreshInterval{5};
 constexpr std::size_t kMaxRunChanges = 1000;
 constexpr std::size_t kMaxRunBytes = 8U << 20U;
-
-const std::string& state_database() {
-  static const std::string name(kStateDatabase);
-  return name;
-}
 
 // A write that changes nothing waits until a majority has all that was written
 // before. A majority read behind it sees every acknowledged save, also just

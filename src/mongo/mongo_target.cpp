@@ -17,18 +17,23 @@
 #include "mongo/privileges.h"
 #include "mongo/range_clearer.h"
 #include "mongo/write_command.h"
+#include "mongo/writers.h"
 #include "mongo/zero_timestamp.h"
 
 namespace plm {
 
-using mongo::Connection;
+using mongo::DataConnection;
 using mongo::DiffSupport;
 using mongo::Pool;
 
 struct MongoTarget::Parts {
+  Parts(std::shared_ptr<Pool> its_pool, std::shared_ptr<Pool> patient_pool)
+      : pool(std::move(its_pool)), patient(std::move(patient_pool)) {}
+
   std::shared_ptr<Pool> pool;
   std::shared_ptr<Pool> patient;  // for making an index unique
   mongo::CatalogReader catalog{pool};
+  mongo::Writers writers{pool};
   std::atomic<bool> mode_is_forced = false;
   std::atomic<ApplyMode> mode = ApplyMode::exact;
   std::atomic<DiffSupport> diffs = DiffSupport::none;
@@ -41,7 +46,8 @@ void append_identity(bson::Builder& command, const Uuid& uuid) {
   if (!uuid.is_nil()) uuid.append_to(command, "collectionUUID");
 }
 
-Status run_ddl(Pool& pool, const std::string& database, bson::Builder& command) {
+Status run_ddl(Pool& pool, mongo::Writers& writers, const std::string& database, bson::Builder& command) {
+  if (auto confirmed = writers.confirm_lease(); !confirmed) return confirmed;
   mongo::append_majority_write(command);
   auto connection = pool.connect();
   if (!connection) return fail(connection.error());
@@ -119,7 +125,7 @@ std::size_t run_length(std::span<const TargetOperation> operations) {
   return static_cast<std::size_t>(end - operations.begin());
 }
 
-Status apply_exactly(Connection& connection, std::span<const TargetOperation> operations, DiffSupport diffs,
+Status apply_exactly(DataConnection& connection, std::span<const TargetOperation> operations, DiffSupport diffs,
                      std::vector<OperationFailure>& failures) {
   std::size_t position = 0;
   while (position < operations.size()) {
@@ -131,6 +137,12 @@ Status apply_exactly(Connection& connection, std::span<const TargetOperation> op
     position += run.size();
   }
   return {};
+}
+
+Result<mongo::InsertOutcome> insert_documents(mongo::Writers& writers, const Twin& twin, bson::View documents) {
+  auto connection = writers.lend();
+  if (!connection) return fail(connection.error());
+  return mongo::insert_documents(*connection, twin, documents);
 }
 
 // The documents at the given positions, which are put in order, as upserts.
@@ -161,7 +173,7 @@ Result<std::unique_ptr<MongoTarget>> MongoTarget::connect(const std::string& uri
   auto patient = Pool::open(uri, Pool::Patience::an_hour);
   if (!patient) return fail(patient.error().within("target"));
   return std::unique_ptr<MongoTarget>(
-      new MongoTarget(std::unique_ptr<Parts>(new Parts{std::move(*pool), std::move(*patient)})));
+      new MongoTarget(std::unique_ptr<Parts>(new Parts(std::move(*pool), std::move(*patient)))));
 }
 
 void MongoTarget::force_mode(ApplyMode mode) {
@@ -174,12 +186,14 @@ Result<ServerInfo> MongoTarget::info() { return parts_->catalog.info(); }
 Status MongoTarget::check_privileges() { return mongo::check_privileges(*parts_->pool, mongo::target_needs()); }
 
 Result<ApplyMode> MongoTarget::probe_apply_mode() {
-  auto abilities = mongo::probe_apply_abilities(*parts_->pool);
+  auto abilities = mongo::probe_apply_abilities(*parts_->pool, parts_->writers);
   if (!abilities) return fail(abilities.error().within("trying out how to apply changes"));
   parts_->diffs = abilities->diffs;
   if (!parts_->mode_is_forced) parts_->mode = abilities->mode;
   return parts_->mode.load();
 }
+
+Status MongoTarget::take_over(Epoch epoch) { return parts_->writers.take_over(epoch); }
 
 Result<std::vector<std::string>> MongoTarget::list_databases() { return parts_->catalog.list_databases(); }
 
@@ -194,7 +208,7 @@ Result<std::size_t> MongoTarget::natural_order(const Namespace& ns) { return par
 Result<Uuid> MongoTarget::create(const Namespace& ns, bson::View options) {
   bson::Builder command;
   command.append("create", name_for_users(ns.collection)).append_all(options);
-  if (auto created = run_ddl(*parts_->pool, ns.database, command); !created) {
+  if (auto created = run_ddl(*parts_->pool, parts_->writers, ns.database, command); !created) {
     return fail(created.error().within("creating " + ns.text()));
   }
   return parts_->catalog.uuid_of(ns);
@@ -217,7 +231,7 @@ Status MongoTarget::drop(const Twin& twin) {
   bson::Builder command;
   command.append("drop", twin.ns.collection);
   Status dropped = identify(parts_->catalog, twin, command);
-  if (dropped) dropped = run_ddl(*parts_->pool, twin.ns.database, command);
+  if (dropped) dropped = run_ddl(*parts_->pool, parts_->writers, twin.ns.database, command);
   if (dropped || dropped.error().code == ErrorCode::not_found) return {};
   if (names_nothing(parts_->catalog, twin, dropped.error())) return {};
   return fail(dropped.error().within("dropping " + twin.ns.text()));
@@ -226,7 +240,7 @@ Status MongoTarget::drop(const Twin& twin) {
 Status MongoTarget::drop_view(const Namespace& ns) {
   bson::Builder command;
   command.append("drop", ns.collection);
-  const Status dropped = run_ddl(*parts_->pool, ns.database, command);
+  const Status dropped = run_ddl(*parts_->pool, parts_->writers, ns.database, command);
   if (dropped || dropped.error().code == ErrorCode::not_found) return {};
   return fail(dropped.error().within("dropping view " + ns.text()));
 }
@@ -240,7 +254,7 @@ Status MongoTarget::rename(const Twin& from, const Namespace& to) {
   } else {
     renamed = expect_identity(parts_->catalog, from);  // between databases the server takes no UUID
   }
-  if (renamed) renamed = run_ddl(*parts_->pool, "admin", command);
+  if (renamed) renamed = run_ddl(*parts_->pool, parts_->writers, "admin", command);
   if (!renamed) return fail(renamed.error().within("renaming " + from.ns.text() + " to " + to.text()));
   return {};
 }
@@ -252,7 +266,7 @@ Status MongoTarget::modify(const Twin& twin, bson::View change) {
   append_identity(command, twin.uuid);
   Status modified;
   if (name != twin.ns) modified = expect_identity(parts_->catalog, twin);
-  if (modified) modified = run_ddl(*parts_->pool, twin.ns.database, command);
+  if (modified) modified = run_ddl(*parts_->pool, parts_->writers, twin.ns.database, command);
   if (modified) return {};
   // Making an index unique reads all of it, and may take longer than a command
   // may. It is not begun once more beside itself; the answer of the second time
@@ -262,7 +276,7 @@ Status MongoTarget::modify(const Twin& twin, bson::View change) {
     bson::Builder again;
     again.append("collMod", twin.ns.collection).append_all(change);
     append_identity(again, twin.uuid);
-    const Status repeated = run_ddl(*parts_->patient, twin.ns.database, again);
+    const Status repeated = run_ddl(*parts_->patient, parts_->writers, twin.ns.database, again);
     if (repeated) return {};
     return fail(repeated.error().within("modifying " + twin.ns.text()));
   }
@@ -278,7 +292,7 @@ Status MongoTarget::drop_index(const Twin& twin, const std::string& name) {
   bson::Builder command;
   command.append("dropIndexes", twin.ns.collection).append("index", name);
   append_identity(command, twin.uuid);
-  const Status dropped = run_ddl(*parts_->pool, twin.ns.database, command);
+  const Status dropped = run_ddl(*parts_->pool, parts_->writers, twin.ns.database, command);
   if (dropped || dropped.error().code == ErrorCode::not_found) return {};
   if (dropped.error().server_code == server_code::index_not_found) return {};
   if (names_nothing(parts_->catalog, twin, dropped.error())) return {};
@@ -313,7 +327,7 @@ Status MongoTarget::abort_builds(const Twin& twin) {
       for (const std::string& name : names) array.append(name);
     }
     append_identity(command, twin.uuid);
-    const Status dropped = run_ddl(*parts_->pool, twin.ns.database, command);
+    const Status dropped = run_ddl(*parts_->pool, parts_->writers, twin.ns.database, command);
     if (dropped || dropped.error().server_code == server_code::index_not_found) continue;
     return fail(dropped.error().within("ending index builds of " + twin.ns.text()));
   }
@@ -325,9 +339,7 @@ Result<std::vector<IndexSpec>> MongoTarget::list_indexes(const Twin& twin) {
 }
 
 Result<std::vector<OperationFailure>> MongoTarget::insert(const Twin& twin, bson::View documents) {
-  auto connection = parts_->pool->connect();
-  if (!connection) return fail(connection.error());
-  auto outcome = mongo::insert_documents(*connection, twin, documents);
+  auto outcome = insert_documents(parts_->writers, twin, documents);
   if (!outcome) return fail(outcome.error().within("inserting into " + twin.ns.text()));
   std::vector<OperationFailure> failures = std::move(outcome->failures);
   std::vector<std::size_t> again = mongo::with_zero_timestamp(documents);
@@ -346,7 +358,7 @@ Result<std::vector<OperationFailure>> MongoTarget::insert(const Twin& twin, bson
 Result<std::vector<OperationFailure>> MongoTarget::apply(std::span<const TargetOperation> operations) {
   std::vector<OperationFailure> failures;
   if (operations.empty()) return failures;
-  auto connection = parts_->pool->connect();
+  auto connection = parts_->writers.lend();
   if (!connection) return fail(connection.error());
   const Status applied = parts_->mode == ApplyMode::exact
                              ? apply_exactly(*connection, operations, parts_->diffs, failures)
@@ -356,7 +368,7 @@ Result<std::vector<OperationFailure>> MongoTarget::apply(std::span<const TargetO
 }
 
 Status MongoTarget::clear_range(const Twin& twin, const KeyBounds& bounds) {
-  auto connection = parts_->pool->connect();
+  auto connection = parts_->writers.lend();
   if (!connection) return fail(connection.error());
   const Status cleared = mongo::clear_range(*connection, twin, bounds);
   if (!cleared) return fail(cleared.error().within("clearing a range of " + twin.ns.text()));

@@ -22,6 +22,7 @@ class MongoTarget final : public Target {
   // as the last probe found; exact before the first.
   void force_mode(ApplyMode mode);
 
+  Status take_over(Epoch epoch) override;
   Result<ServerInfo> info() override;
   Status check_privileges() override;
   Result<ApplyMode> probe_apply_mode() override;

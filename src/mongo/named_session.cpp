@@ -1,7 +1,7 @@
 #include "mongo/named_session.h"
 
-#include "model/namespace.h"
 #include "mongo/cursor.h"
+#include "mongo/write_command.h"
 
 namespace plm::mongo {
 
@@ -16,7 +16,7 @@ Result<std::vector<WriterNumber>> known_writers(Connection& connection) {
   bson::Builder find;
   find.append("find", kSessions);
   std::vector<WriterNumber> out;
-  auto read = read_all(connection, std::string(kStateDatabase), find.view(), [&](bson::View document) {
+  auto read = read_all(connection, state_database(), find.view(), [&](bson::View document) {
     out.push_back(static_cast<WriterNumber>(document["_id"].as_int64()));
   });
   if (!read) return fail(read.error().within("looking for writers"));

@@ -49,7 +49,7 @@ void append_statement(bson::Builder& statement, const TargetOperation& operation
 
 // One command for operations of one kind and collection. Ordered: two of them
 // may mean the same document.
-bson::Document command_for(Operations run) {
+bson::Builder command_for(Operations run) {
   const Twin& twin = *run.front().twin;
   const bool erase = run.front().kind == Kind::erase;
   bson::Builder command;
@@ -64,7 +64,7 @@ bson::Document command_for(Operations run) {
   if (!erase) command.append("bypassDocumentValidation", true);
   twin.uuid.append_to(command, "collectionUUID");
   append_majority_write(command);
-  return command.take();
+  return command;
 }
 
 bool has_dollar_field(bson::View document) {
@@ -84,7 +84,7 @@ bool may_be_inserted_instead(const TargetOperation& operation, const Error& erro
 
 class Writing {
  public:
-  Writing(Connection& connection, DiffSupport diffs, std::vector<OperationFailure>& failures)
+  Writing(DataConnection& connection, DiffSupport diffs, std::vector<OperationFailure>& failures)
       : connection_(connection), diffs_(diffs), failures_(failures) {}
 
   Status run(Operations operations, std::size_t position) {
@@ -125,7 +125,8 @@ class Writing {
 
   // How many operations are dealt with.
   Result<std::size_t> send(Operations run, std::size_t position) {
-    auto reply = connection_.run(run.front().twin->ns.database, command_for(run).view());
+    bson::Builder command = command_for(run);
+    auto reply = connection_.write(run.front().twin->ns.database, command);
     if (!reply) return fail(reply.error());
     const bson::Value entry = (*reply)["writeErrors"].as_document()["0"];
     if (entry.is_document()) return settle_error(run, position, entry.document());
@@ -173,7 +174,7 @@ class Writing {
     return run.size();
   }
 
-  Connection& connection_;
+  DataConnection& connection_;
   DiffSupport diffs_;
   std::vector<OperationFailure>& failures_;
 };
@@ -185,7 +186,7 @@ bool is_classic_update(bson::View body) {
   return first != body.end() && (first->key.starts_with("$set") || first->key.starts_with("$unset"));
 }
 
-Status apply_portably(Connection& connection, std::span<const TargetOperation> operations, DiffSupport diffs,
+Status apply_portably(DataConnection& connection, std::span<const TargetOperation> operations, DiffSupport diffs,
                       std::size_t first_position, std::vector<OperationFailure>& failures) {
   return Writing(connection, diffs, failures).run(operations, first_position);
 }

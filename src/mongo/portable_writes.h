@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "mongo/connection.h"
+#include "mongo/writers.h"
 #include "seams/target.h"
 
 namespace plm::mongo {
@@ -22,7 +22,7 @@ enum class DiffSupport {
 
 // Applies operations in order; those that fail do not stop the others. The
 // positions in `failures` begin at `first_position`.
-Status apply_portably(Connection& connection, std::span<const TargetOperation> operations, DiffSupport diffs,
+Status apply_portably(DataConnection& connection, std::span<const TargetOperation> operations, DiffSupport diffs,
                       std::size_t first_position, std::vector<OperationFailure>& failures);
 
 }  // namespace plm::mongo

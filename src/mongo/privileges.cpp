@@ -24,11 +24,12 @@ constexpr std::array<Need, 11> kSourceNeeds = {{
     {"listIndexes", Where::every_database, "readAnyDatabase"},
 }};
 
-constexpr std::array<Need, 18> kTargetNeeds = {{
+constexpr std::array<Need, 19> kTargetNeeds = {{
     {"listDatabases", Where::cluster, "readWriteAnyDatabase"},
     {"applyOps", Where::cluster, "restore"},
     {"useUUID", Where::cluster, "restore"},
     {"replSetGetConfig", Where::cluster, "clusterMonitor"},
+    {"inprog", Where::cluster, "clusterMonitor"},
     {"find", Where::every_database, "readWriteAnyDatabase"},
     {"insert", Where::every_database, "readWriteAnyDatabase"},
     {"insert", Where::every_time_series, "readWriteAnyDatabase"},

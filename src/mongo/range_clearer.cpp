@@ -7,6 +7,7 @@
 namespace plm::mongo {
 namespace {
 
+constexpr int kNotInTransaction = 263;  // OperationNotSupportedInTransaction
 constexpr std::int32_t kKeysPerDelete = 5000;
 constexpr std::size_t kMaxDeleteBytes = 12U << 20U;
 
@@ -54,18 +55,36 @@ bson::Document delete_command(const Twin& twin, bson::View found) {
     statement->append("limit", 0);
   }
   twin.uuid.append_to(command, "collectionUUID");
-  append_majority_write(command);
   return command.take();
 }
 
-Status delete_keys(Connection& connection, const Twin& twin, bson::View found) {
-  auto deleted = connection.run(twin.ns.database, delete_command(twin, found).view());
+// Capped collections cannot be written to in transactions.
+Status delete_one_by_one(DataConnection& connection, const Twin& twin, bson::View found) {
+  bson::Builder command(found.size() * 2 + 512);
+  command.append("delete", twin.ns.collection);
+  {
+    auto deletes = command.array("deletes");
+    for (const bson::Element& element : found) {
+      if (deletes.count() > 0 && command.size_bytes() > kMaxDeleteBytes) break;
+      auto statement = deletes.document();
+      statement->append("q", element.value.as_document()).append("limit", 1);
+    }
+  }
+  twin.uuid.append_to(command, "collectionUUID");
+  append_majority_write(command);
+  auto deleted = connection.write(twin.ns.database, command);
   if (!deleted) return fail(deleted.error());
   return first_write_error(deleted->view());
 }
 
+Status delete_keys(DataConnection& connection, const Twin& twin, bson::View found) {
+  const Status deleted = connection.transact(twin.ns.database, delete_command(twin, found));
+  if (deleted || deleted.error().server_code != kNotInTransaction) return deleted;
+  return delete_one_by_one(connection, twin, found);
+}
+
 // A scan that has a lower bound and no upper one ends before MaxKey.
-Status delete_max_key(Connection& connection, const Twin& twin) {
+Status delete_max_key(DataConnection& connection, const Twin& twin) {
   bson::Builder found;
   {
     auto only = found.document("0");
@@ -76,12 +95,12 @@ Status delete_max_key(Connection& connection, const Twin& twin) {
 
 }  // namespace
 
-Status clear_range(Connection& connection, const Twin& twin, const KeyBounds& bounds) {
+Status clear_range(DataConnection& connection, const Twin& twin, const KeyBounds& bounds) {
   // Each scan begins where the one before did end: from the front it would walk over
   // all that is deleted already.
   KeyBounds rest = bounds;
   for (;;) {
-    auto reply = connection.run(twin.ns.database, find_keys_command(twin, rest).view());
+    auto reply = connection.plain().run(twin.ns.database, find_keys_command(twin, rest).view());
     if (!reply) return fail(reply.error());
     const bson::View found = (*reply)["cursor"].as_document()["firstBatch"].as_document();
     if (found.empty()) break;

@@ -10,7 +10,7 @@ namespace {
 using Place = NamedSession::Place;
 
 // Conflicts with other writes pass within moments.
-constexpr int kMostAttempts = 5;
+constexpr int kMostTransactionAttempts = 5;
 
 bool is_transient(const Error& error) {
   return error.code == ErrorCode::server &&
@@ -31,7 +31,7 @@ Status run_statement(Connection& connection, const NamedSession& session, const 
   return judge(index, reply->view());
 }
 
-Status commit(Connection& connection, const NamedSession& session) {
+Status commit_transaction(Connection& connection, const NamedSession& session) {
   bson::Builder command;
   command.append("commitTransaction", 1);
   append_majority_write(command);
@@ -41,22 +41,22 @@ Status commit(Connection& connection, const NamedSession& session) {
 }
 
 // Releases its locks at once; otherwise the session's next number does.
-void abort(Connection& connection, const NamedSession& session) {
+void abort_transaction(Connection& connection, const NamedSession& session) {
   bson::Builder command;
   command.append("abortTransaction", 1);
   (void)session.run_in_transaction(connection, "admin", command, Place::later);
 }
 
-Status attempt(Connection& connection, NamedSession& session, const std::string& database,
-               std::span<const bson::Document> statements, const JudgeReply& judge) {
+Status attempt_transaction(Connection& connection, NamedSession& session, const std::string& database,
+                           std::span<const bson::Document> statements, const JudgeReply& judge) {
   session.advance();
   for (std::size_t i = 0; i < statements.size(); ++i) {
     const Status done = run_statement(connection, session, database, statements[i], i, judge);
     if (done) continue;
-    if (done.error().code != ErrorCode::network) abort(connection, session);
+    if (done.error().code != ErrorCode::network) abort_transaction(connection, session);
     return done;
   }
-  return commit(connection, session);
+  return commit_transaction(connection, session);
 }
 
 }  // namespace
@@ -64,8 +64,8 @@ Status attempt(Connection& connection, NamedSession& session, const std::string&
 Status run_transaction(Connection& connection, NamedSession& session, const std::string& database,
                        std::span<const bson::Document> statements, const JudgeReply& judge) {
   for (int i = 1;; ++i) {
-    Status done = attempt(connection, session, database, statements, judge);
-    if (done || i == kMostAttempts || !is_transient(done.error())) return done;
+    Status done = attempt_transaction(connection, session, database, statements, judge);
+    if (done || i == kMostTransactionAttempts || !is_transient(done.error())) return done;
   }
 }
 

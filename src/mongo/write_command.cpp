@@ -2,12 +2,13 @@
 
 #include "model/namespace.h"
 #include "mongo/error_translation.h"
+#include "mongo/writers.h"
 #include "mongo/zero_timestamp.h"
 
 namespace plm::mongo {
 namespace {
 
-bson::Document delete_command(const std::string& collection, const Uuid& uuid, const bson::Value& id) {
+bson::Builder delete_command(const std::string& collection, const Uuid& uuid, const bson::Value& id) {
   bson::Builder command;
   command.append("delete", collection);
   {
@@ -22,10 +23,10 @@ bson::Document delete_command(const std::string& collection, const Uuid& uuid, c
   }
   if (!uuid.is_nil()) uuid.append_to(command, "collectionUUID");
   append_majority_write(command);
-  return command.take();
+  return command;
 }
 
-bson::Document insert_command(const Twin& twin, bson::View document) {
+bson::Builder insert_command(const Twin& twin, bson::View document) {
   bson::Builder command(document.size() + 512);
   if (has_zero_timestamp(document)) {
     command.append("update", twin.ns.collection);
@@ -46,11 +47,11 @@ bson::Document insert_command(const Twin& twin, bson::View document) {
   command.append("bypassDocumentValidation", true);
   twin.uuid.append_to(command, "collectionUUID");
   append_majority_write(command);
-  return command.take();
+  return command;
 }
 
-Status run_write(Connection& connection, const std::string& database, const bson::Document& command) {
-  auto reply = connection.run(database, command.view());
+Status run_write(DataConnection& connection, const std::string& database, bson::Builder command) {
+  auto reply = connection.write(database, command);
   if (!reply) return fail(reply.error());
   return first_write_error(reply->view());
 }
@@ -77,10 +78,13 @@ void append_replacement(bson::Builder& statement, bson::View document) {
 Status wait_for_majority(Connection& connection) {
   bson::Builder nobody;
   nobody.append_null("_id");
-  return run_write(connection, std::string(kStateDatabase), delete_command("nothing", Uuid(), nobody.view()["_id"]));
+  bson::Builder command = delete_command("nothing", Uuid(), nobody.view()["_id"]);
+  auto reply = connection.run(std::string(kStateDatabase), command.view());
+  if (!reply) return fail(reply.error());
+  return first_write_error(reply->view());
 }
 
-Status erase_and_insert(Connection& connection, const Twin& twin, const bson::Value& id, bson::View document) {
+Status erase_and_insert(DataConnection& connection, const Twin& twin, const bson::Value& id, bson::View document) {
   auto erased = run_write(connection, twin.ns.database, delete_command(twin.ns.collection, twin.uuid, id));
   if (!erased) return erased;
   return run_write(connection, twin.ns.database, insert_command(twin, document));

@@ -6,10 +6,18 @@
 
 #include "bson/document.h"
 #include "model/collection.h"
+#include "model/namespace.h"
 #include "mongo/connection.h"
 #include "seams/target.h"
 
 namespace plm::mongo {
+
+class DataConnection;
+
+inline const std::string& state_database() {
+  static const std::string name(kStateDatabase);
+  return name;
+}
 
 // Bounded below the socket's time limit, so that a lagging majority is told
 // apart from a dead server.
@@ -28,7 +36,7 @@ void append_replacement(bson::Builder& statement, bson::View document);
 
 // Deletes by key and inserts again: for replacements that the server refuses
 // because the stored _id is equal but not identical (collations, 66 and 13596).
-Status erase_and_insert(Connection& connection, const Twin& twin, const bson::Value& id, bson::View document);
+Status erase_and_insert(DataConnection& connection, const Twin& twin, const bson::Value& id, bson::View document);
 
 // The error of the first element of writeErrors, or nothing.
 Status first_write_error(bson::View reply);

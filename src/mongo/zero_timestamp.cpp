@@ -1,10 +1,25 @@
 #include "mongo/zero_timestamp.h"
 
+#include <set>
+#include <string_view>
+
 namespace plm::mongo {
+namespace {
+
+bool has_name_twice(bson::View document) {
+  std::set<std::string_view> names;
+  for (const bson::Element& field : document) {
+    if (!names.insert(field.key).second || has_name_twice(field.value.as_document())) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 bool has_zero_timestamp(bson::View document) {
   for (const bson::Element& field : document) {
-    if (field.value.type() == BSON_TYPE_TIMESTAMP && field.value.timestamp() == 0 && field.key != "_id") return true;
+    if (field.value.type() != BSON_TYPE_TIMESTAMP || field.value.timestamp() != 0 || field.key == "_id") continue;
+    return !has_name_twice(document);
   }
   return false;
 }

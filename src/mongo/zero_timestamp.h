@@ -12,6 +12,8 @@
 
 namespace plm::mongo {
 
+// False for a document that has a field name twice, whose timestamp is given up:
+// mongod 6.0.5 ends when it computes how a pipeline changed one.
 [[nodiscard]] bool has_zero_timestamp(bson::View document);
 
 // Positions in an array of documents, in ascending order.

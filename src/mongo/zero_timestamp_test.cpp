@@ -26,6 +26,15 @@ TEST(HasZeroTimestamp, WhereTheServerWouldReplaceIt) {
   EXPECT_FALSE(has_zero_timestamp(deeper.view()));
 }
 
+TEST(HasZeroTimestamp, NotWhereThePipelineWouldEndTheServer) {
+  bson::Builder twice;
+  twice.append_all(document_with("b", 0).view()).append("b", 1);
+  EXPECT_FALSE(has_zero_timestamp(twice.view()));
+  bson::Builder twice_inside;
+  twice_inside.append_all(document_with("b", 0).view()).append("inner", twice.view());
+  EXPECT_FALSE(has_zero_timestamp(twice_inside.view()));
+}
+
 TEST(WithZeroTimestamp, NamesThePositionsInAnArray) {
   bson::Builder holder;
   {

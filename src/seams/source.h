@@ -22,7 +22,9 @@ namespace plm {
 struct ServerInfo {
   std::string version;   // "6.0.5"
   std::string set_name;  // empty: not a replica set
-  std::string set_id;    // identity of the replica set that elections do not change
+  // Identity of the replica set. With a slash in it: its name and members, which
+  // may change; without one it is for ever.
+  std::string set_id;
 };
 
 struct OplogWindow {

@@ -1,9 +1,14 @@
 // The seam to the target replica set. src/mongo implements it with libmongoc,
 // src/memory in memory. All writes are acknowledged by a majority before a call
 // returns, carry the UUID of the collection they mean (so that no name is
-// created or hit by accident, I6), and bypass validators (I7). A call that
-// fails with a network error has an unknown outcome. Every method may be called
-// from several threads at once.
+// created or hit by accident, I6), and bypass validators (I7). Every method may
+// be called from several threads at once.
+//
+// A call that fails with a network error has an unknown outcome. Of insert, apply
+// and clear_range: what such a call has sent is shut out before any later one of
+// them, from any thread, sends something; so it never takes effect behind what
+// was written later (I6). All of them fail with `superseded` when another process
+// has taken over.
 #pragma once
 
 #include <functional>
@@ -16,6 +21,7 @@
 #include "base/error.h"
 #include "model/collection.h"
 #include "model/range.h"
+#include "seams/lease.h"
 #include "seams/source.h"
 
 namespace plm {
@@ -62,6 +68,11 @@ using Cancelled = std::function<bool()>;
 class Target {
  public:
   virtual ~Target() = default;
+
+  // This process has taken the lease: nothing that was sent under an older epoch
+  // takes effect any more, and what is written from here on is of this epoch.
+  // Before any write; no other call is under way. It may be repeated.
+  virtual Status take_over(Epoch epoch) = 0;
 
   virtual Result<ServerInfo> info() = 0;
   // Errors: unauthorized, naming each missing privilege.

@@ -17,6 +17,7 @@ from pymongo import MongoClient
 
 RAW: CodecOptions = CodecOptions(document_class=RawBSONDocument, uuid_representation=UuidRepresentation.STANDARD)
 Specs = dict[tuple[str, str], dict[str, bytes]]  # database and collection -> fields of its listCollections entry
+BUCKETS = "system.buckets."
 SHOWN = 300  # characters of a value
 
 
@@ -32,8 +33,8 @@ def selects(include: list[str], exclude: list[str], database: str, collection: s
 def differences(pair: Pair, include: list[str], exclude: list[str]) -> list[str]:
     source = {
         name: spec
-        for name, spec in _collections(pair.source).items()
-        if selects(include, exclude, name[0], name[1].removeprefix("system.buckets."))
+        for name, spec in _with_view(_collections(pair.source)).items()
+        if selects(include, exclude, name[0], name[1].removeprefix(BUCKETS))
     }
     target = _collections(pair.target)
     found = [f"names: {_text(name)} is on the {_side(name in source)} only" for name in sorted(source.keys() ^ target.keys())]
@@ -43,6 +44,16 @@ def differences(pair: Pair, include: list[str], exclude: list[str]) -> list[str]
             found += _compare_indexes(pair, *name)
             found += _compare_documents(pair, *name, in_order=b"capped" in source[name]["options"])
     return found
+
+
+def _with_view(found: Specs) -> Specs:
+    """Two creations of one name, side by side, may leave buckets without the time-series collection: nobody's."""
+
+    def is_lost(database: str, name: str) -> bool:
+        series = found.get((database, name.removeprefix(BUCKETS)), {})
+        return name.startswith(BUCKETS) and b"timeseries" not in series.get("type", b"")
+
+    return {name: spec for name, spec in found.items() if not is_lost(*name)}
 
 
 def _side(on_source: bool) -> str:

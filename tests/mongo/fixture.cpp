@@ -129,6 +129,17 @@ void SeamTest::SetUp() {
   auto target = MongoTarget::connect(target_uri());
   ASSERT_TRUE(succeeded(target));
   target_ = std::move(*target);
+  take_over(*target_);
+}
+
+void SeamTest::take_over(MongoTarget& target) {
+  static const auto store = MongoStateStore::connect(target_uri());
+  ASSERT_TRUE(succeeded(store));
+  const auto seen = (*store)->look_at_lease();
+  ASSERT_TRUE(succeeded(seen));
+  const auto epoch = (*store)->take_lease({"test", "host", "machine", 1}, seen->epoch);
+  ASSERT_TRUE(succeeded(epoch));
+  ASSERT_TRUE(succeeded(target.take_over(*epoch)));
 }
 
 void SeamTest::TearDown() {

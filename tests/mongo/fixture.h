@@ -56,6 +56,8 @@ class SeamTest : public testing::Test {
   [[nodiscard]] Namespace ns(const std::string& collection) const { return {database_, collection}; }
   // A collection of the target with its identity.
   Twin twin(const std::string& collection, const std::string& options = "{}");
+  // Whoever had the lease before may write no more.
+  static void take_over(MongoTarget& target);
   // Where a read of the source has to stand now.
   SourceRead read_now(const std::string& collection);
 

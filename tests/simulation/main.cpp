@@ -1,7 +1,9 @@
-// plm_simulation [FIRST [COUNT]]: simulates COUNT migrations from seed FIRST on;
-// says which seeds failed and why. Exit code 1 when any did.
+// plm_simulation [FIRST [COUNT [land-late]]]: simulates COUNT migrations from seed
+// FIRST on; says which seeds failed and why. Exit code 1 when any did. With
+// "land-late" writes of the past are not shut out, and some seeds must fail.
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include "base/log.h"
@@ -11,10 +13,12 @@ int main(int argc, char** argv) {
   const std::uint64_t first = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1;
   const std::uint64_t count = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 2000;
   plm::log::configure(count == 1 ? plm::log::Level::debug : plm::log::Level::error, plm::log::Format::text);
+  const bool late = argc > 3 && std::strcmp(argv[3], "land-late") == 0;
+  const auto past = late ? plm::WritesOfThePast::land_late : plm::WritesOfThePast::are_shut_out;
   std::uint64_t failed = 0;
   plm::SimulationResult sum;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    const plm::SimulationResult result = plm::simulate(seed);
+    const plm::SimulationResult result = plm::simulate(seed, past);
     sum.steps += result.steps;
     sum.lives += result.lives;
     sum.events += result.events;

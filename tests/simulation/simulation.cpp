@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "base/log.h"
 #include "engine/finalizer.h"
@@ -19,6 +20,8 @@ namespace {
 
 constexpr int kStepsToComeToRest = 60'000;
 constexpr double kLateWriteChance = 0.01;
+constexpr double kArrivalChance = 0.05;
+constexpr double kWakeChance = 0.05;
 
 // What differs from run to run.
 struct Circumstances {
@@ -29,7 +32,8 @@ struct Circumstances {
   double interference_chance = 0;  // of a write inside a call of the engine
   double crash_chance = 0;         // of a crash between two steps
   double pause_chance = 0;
-  int busy_steps = 0;  // while the workload goes on
+  double zombie_chance = 0;  // of a process that seemed to crash going on some time later
+  int busy_steps = 0;        // while the workload goes on
 };
 
 Circumstances draw(Random& random) {
@@ -66,12 +70,22 @@ Circumstances draw(Random& random) {
   out.pause_chance = random.chance(0.3) ? 0.005 : 0;
   out.busy_steps = random.between(200, 1500);
   out.workload.mix.series = random.chance(0.3) ? 0.4 : 0;
+  if (random.chance(0.4)) out.faults.held = 0.03;
+  out.zombie_chance = random.chance(0.4) ? 0.5 : 0;
   return out;
 }
 
+// What a process has of its own.
+struct Process {
+  MemoryTarget target;
+  MemoryStateStore store;
+  std::unique_ptr<Pipeline> pipeline;
+  std::vector<Role*> roles;
+};
+
 class Simulation {
  public:
-  explicit Simulation(std::uint64_t seed)
+  Simulation(std::uint64_t seed, LateWrites::Fences fences)
       : seed_(seed),
         random_(seed),
         circumstances_(draw(random_)),
@@ -79,10 +93,9 @@ class Simulation {
         source_side_({.set_name = "source", .seed = seed * 2 + 1, .keeps_events = true}),
         target_side_({.set_name = "target", .seed = seed * 2 + 2, .keeps_events = false}),
         source_(source_side_, faults_),
-        target_(target_side_, faults_),
+        late_(fences),
         store_(faults_),
         workload_(source_side_, random_, circumstances_.workload) {
-    target_.set_apply_mode(circumstances_.pipeline.mode);
     workload_.fill();
     source_.set_interference([this] {
       if (busy_ && random_.chance(circumstances_.interference_chance)) workload_.step();
@@ -96,16 +109,53 @@ class Simulation {
       try {
         live();
       } catch (const SimulatedCrash&) {
-        pipeline_.reset();
+        leave_behind();
       }
     }
     return result_;
   }
 
  private:
+  // The process is dead, or only seems so.
+  void leave_behind() {
+    note_strict_parts();
+    const bool sleeps = process_->pipeline && random_.chance(circumstances_.zombie_chance);
+    zombie_ = sleeps ? std::move(process_) : nullptr;
+    process_.reset();
+  }
+  void note_strict_parts() {
+    for (const std::string& part : process_->target.strict_parts_seen()) strict_parts_seen_.insert(part);
+  }
+  // It wakes up for a moment.
+  void step_zombie() {
+    if (!zombie_) return;
+    try {
+      const auto step = zombie_->roles[random_.below(zombie_->roles.size())]->step();
+      if (!step) zombie_.reset();
+    } catch (const SimulatedCrash&) {
+      zombie_.reset();
+    }
+  }
+  void let_the_past_happen() {
+    if (random_.chance(kArrivalChance)) late_.deliver_one(random_);
+    if (random_.chance(kWakeChance)) step_zombie();
+  }
+
+  // Takes the lease and the target, as the Controller does.
+  bool take_over() {
+    const auto seen = process_->store.look_at_lease();
+    if (!seen) return false;
+    const auto epoch = process_->store.take_lease({std::to_string(result_.lives), "host", "", 1}, seen->epoch);
+    return epoch && process_->target.take_over(*epoch);
+  }
+
   // One process, from its start to a crash or the end of the job.
   void live() {
-    pipeline_.reset();
+    process_ = std::make_unique<Process>(
+        Process{MemoryTarget(target_side_, faults_, &late_), store_.of_another_process(), nullptr, {}});
+    process_->target.set_apply_mode(circumstances_.pipeline.mode);
+    while (!take_over()) {
+    }
     begin();
     if (!result_.failure.empty()) return;
     while (busy_) {
@@ -122,11 +172,11 @@ class Simulation {
     log::debug("a process begins",
                {{"life", result_.lives}, {"step", result_.steps}, {"clusterTime", source_side_.now().text()}});
     while (result_.failure.empty()) {
-      auto restored = restore_job(source_, target_, store_);
+      auto restored = restore_job(source_, process_->target, process_->store);
       if (restored && *restored) return make_pipeline(*std::move(*restored));
       if (restored) {
         std::vector<std::string> warnings;
-        auto begun = begin_job(source_, store_, circumstances_.pipeline.filter, warnings);
+        auto begun = begin_job(source_, process_->store, circumstances_.pipeline.filter, warnings);
         if (begun) return make_pipeline(*std::move(begun));
         note(begun.error());
       } else {
@@ -136,16 +186,18 @@ class Simulation {
   }
 
   void make_pipeline(SavedJob job) {
-    pipeline_ = std::make_unique<Pipeline>(Pipeline::Seams{source_, target_, store_, clock_}, circumstances_.pipeline,
-                                           std::move(job), seed_ + result_.lives);
-    roles_ = pipeline_->roles();
+    process_->pipeline = std::make_unique<Pipeline>(Pipeline::Seams{source_, process_->target, process_->store, clock_},
+                                                    circumstances_.pipeline, std::move(job), seed_ + result_.lives);
+    process_->roles = process_->pipeline->roles();
     paused_ = false;
   }
 
   bool step_any_role() {
     ++result_.steps;
     clock_.advance(Millis(random_.between(0, 20)));
-    auto step = roles_[random_.below(roles_.size())]->step();
+    let_the_past_happen();
+    const std::vector<Role*>& roles = process_->roles;
+    auto step = roles[random_.below(roles.size())]->step();
     if (!step) fail_with("a role failed: " + step.error().message);
     return step.has_value();
   }
@@ -153,63 +205,67 @@ class Simulation {
   void pause_or_resume() {
     paused_ = !paused_;
     if (paused_) {
-      pipeline_->router().pause();
+      process_->pipeline->router().pause();
     } else {
-      pipeline_->router().resume();
+      process_->pipeline->router().resume();
     }
   }
 
   // The workload is over: everything has to arrive, whatever went wrong before.
   void come_to_rest() {
     if (random_.chance(0.5)) faults_.switch_off();
-    pipeline_->router().resume();
+    process_->pipeline->router().resume();
     ClusterTime end = source_side_.append_note();
-    pipeline_->router().stop_at(end);
+    process_->pipeline->router().stop_at(end);
     // Finalize meets a source that is still written for a while.
     const int last_write = random_.chance(0.5) ? kStepsToComeToRest / 4 : 0;
     for (int i = 0; i < kStepsToComeToRest; ++i) {
       if (i == kStepsToComeToRest / 2) faults_.switch_off();
       if (i < last_write && random_.chance(kLateWriteChance)) workload_.step();
       if (!step_any_role()) return;
-      const RouterView view = pipeline_->router().view();
+      const RouterView view = process_->pipeline->router().view();
       if (!view.reached_limit || view.limit != end || view.indexes_unfinished > 0) continue;
       if (view.ahead > end || source_side_.now() > end) {
         end = source_side_.append_note();
-        pipeline_->router().stop_at(end);
+        process_->pipeline->router().stop_at(end);
         continue;
       }
       return finish();
     }
-    const RouterView view = pipeline_->router().view();
+    const RouterView view = process_->pipeline->router().view();
     fail_with("did not come to rest: collections " + std::to_string(view.collections_copied) + " of " +
               std::to_string(view.collections_total) + ", indexes unfinished " +
               std::to_string(view.indexes_unfinished) + ", replicated " + view.replicated.text() + " of " + end.text() +
-              (view.stream_waits ? ", the stream waits" : "") + "; last retry: " + pipeline_->progress().last_retry());
+              (view.stream_waits ? ", the stream waits" : "") +
+              "; last retry: " + process_->pipeline->progress().last_retry());
   }
 
   void finish() {
-    result_.events = static_cast<std::uint64_t>(pipeline_->progress().events_read.load());
+    result_.events = static_cast<std::uint64_t>(process_->pipeline->progress().events_read.load());
     faults_.switch_off();
-    if (pipeline_->progress().parked != 0)
-      return fail_with("documents are parked: " + pipeline_->progress().parked_sample().front());
+    if (process_->pipeline->progress().parked != 0)
+      return fail_with("documents are parked: " + process_->pipeline->progress().parked_sample().front());
+    late_.deliver_all(random_);
     compare({.options = false, .indexes = false}, "before finalize");
-    if (!target_.strict_parts_seen().empty()) fail_with("invariant I7: " + *target_.strict_parts_seen().begin());
+    note_strict_parts();
+    if (!strict_parts_seen_.empty()) fail_with("invariant I7: " + *strict_parts_seen_.begin());
     if (!result_.failure.empty()) return;
     auto listing = list_at_one_time(source_, circumstances_.pipeline.filter);
     if (!listing) return fail_with(listing.error().message);
     FinalReport report;
-    Catalog catalog = std::move(pipeline_->router().catalog());
+    Catalog catalog = std::move(process_->pipeline->router().catalog());
     adopt_final_listing(*listing, catalog, report);
     Progress progress;
-    auto finalizer = std::make_unique<Finalizer>(source_, target_, clock_, progress, catalog, report, seed_);
+    auto finalizer = std::make_unique<Finalizer>(source_, process_->target, clock_, progress, catalog, report, seed_);
     faults_.switch_on();
     for (int i = 0; i < kStepsToComeToRest && !finalizer->done(); ++i) {
       if (i == kStepsToComeToRest / 2) faults_.switch_off();
       clock_.advance(Millis(100));
+      step_zombie();
       try {
         if (auto step = finalizer->step(); !step) return fail_with("finalize failed: " + step.error().message);
       } catch (const SimulatedCrash&) {  // the catalog at F is saved by then; the next process begins anew
-        finalizer = std::make_unique<Finalizer>(source_, target_, clock_, progress, catalog, report, seed_);
+        finalizer = std::make_unique<Finalizer>(source_, process_->target, clock_, progress, catalog, report, seed_);
       }
     }
     faults_.switch_off();
@@ -219,6 +275,7 @@ class Simulation {
     if (!final_report.failed_indexes.empty()) {
       fail_with("finalize reports an index that failed: " + final_report.failed_indexes.front().reason);
     }
+    late_.deliver_all(random_);
     compare({.options = true, .indexes = true}, "after finalize");
     finished_ = true;
   }
@@ -250,12 +307,13 @@ class Simulation {
   MemoryDeployment source_side_;
   MemoryDeployment target_side_;
   MemorySource source_;
-  MemoryTarget target_;
-  MemoryStateStore store_;
+  LateWrites late_;
+  MemoryStateStore store_;  // of nobody
   Workload workload_;
   ManualClock clock_;
-  std::unique_ptr<Pipeline> pipeline_;
-  std::vector<Role*> roles_;
+  std::unique_ptr<Process> process_;
+  std::unique_ptr<Process> zombie_;
+  std::set<std::string> strict_parts_seen_;
   bool busy_ = true;
   bool paused_ = false;
   bool finished_ = false;
@@ -264,6 +322,10 @@ class Simulation {
 
 }  // namespace
 
-SimulationResult simulate(std::uint64_t seed) { return Simulation(seed).run(); }
+SimulationResult simulate(std::uint64_t seed, WritesOfThePast past) {
+  const auto fences =
+      past == WritesOfThePast::are_shut_out ? LateWrites::Fences::hold : LateWrites::Fences::are_missing;
+  return Simulation(seed, fences).run();
+}
 
 }  // namespace plm

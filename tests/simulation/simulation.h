@@ -1,7 +1,8 @@
 // One simulated migration, drawn from a seed: a workload writes to a source in
 // memory while the engine's roles are stepped in a random order; calls fail,
-// replies get lost, the process crashes and starts again. At the end both sides
-// must hold the same.
+// replies get lost, writes are held back and arrive late, the process crashes and
+// starts again, or another one takes over while it sleeps, and wakes up. At the
+// end both sides must hold the same.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,10 @@ struct SimulationResult {
   std::uint64_t events = 0;  // of the source's oplog that were read
 };
 
-[[nodiscard]] SimulationResult simulate(std::uint64_t seed);
+enum class WritesOfThePast {
+  are_shut_out,
+  land_late,  // what would happen without the fences (I6): some seeds must fail
+};
+[[nodiscard]] SimulationResult simulate(std::uint64_t seed, WritesOfThePast past = WritesOfThePast::are_shut_out);
 
 }  // namespace plm

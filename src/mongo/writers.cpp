@@ -1,0 +1,329 @@
+#include "mongo/writers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "mongo/cursor.h"
+#include "mongo/write_command.h"
+
+namespace plm::mongo {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+constexpr std::string_view kFencePrefix = "fence_";
+constexpr seconds kConfirmedFor{5};
+constexpr milliseconds kDrainPollInterval{20};
+constexpr seconds kDrainLimit{20};
+
+void append_id_query(bson::Builder& statement, std::int32_t id) {
+  auto query = statement.document("q");
+  query->append("_id", id);
+}
+
+// {_id: writer, epoch}: says to later owners that the writer exists. Writing it
+// in the writer's session is what shuts out older numbers; it has to change
+// something, or the server would forget the number with the next election.
+bson::Builder session_command(const Writer& writer, Epoch epoch) {
+  bson::Builder command;
+  command.append("update", kSessions);
+  {
+    auto updates = command.array("updates");
+    auto statement = updates.document();
+    append_id_query(*statement, writer.number);
+    {
+      auto change = statement->document("u");
+      {
+        auto set = change->document("$set");
+        set->append("epoch", epoch);
+      }
+      auto numbers = change->document("$inc");
+      numbers->append("uses", std::int64_t{1});
+    }
+    statement->append("upsert", true);
+  }
+  append_majority_write(command);
+  return command;
+}
+
+Status advance_session(Connection& connection, Writer& writer, Epoch epoch) {
+  bson::Builder command = session_command(writer, epoch);
+  auto outcome = writer.session.write(connection, state_database(), command);
+  if (!outcome.status) {
+    Error error = std::move(outcome.status.error());
+    if (error.server_code == server_code::transaction_too_old) error.code = ErrorCode::superseded;
+    return fail(error.within("shutting out what was sent before"));
+  }
+  return first_write_error(outcome.reply.view());
+}
+
+Status drop_collection(Connection& connection, const std::string& name) {
+  bson::Builder command;
+  command.append("drop", name);
+  append_majority_write(command);
+  auto reply = connection.run(state_database(), command.view());
+  if (reply || reply.error().code == ErrorCode::not_found) return {};
+  return fail(reply.error().within("dropping a fence"));
+}
+
+Result<std::vector<std::string>> fences(Connection& connection) {
+  bson::Builder list;
+  list.append("listCollections", 1).append("nameOnly", true);
+  std::vector<std::string> out;
+  auto read = read_all(connection, state_database(), list.view(), [&](bson::View entry) {
+    if (entry["name"].as_string().starts_with(kFencePrefix)) out.emplace_back(entry["name"].as_string());
+  });
+  if (!read) return fail(read.error().within("looking for fences"));
+  return out;
+}
+
+bson::Document comments_command(std::string_view pattern) {
+  bson::Builder command;
+  command.append("aggregate", 1);
+  {
+    auto pipeline = command.array("pipeline");
+    {
+      auto stage = pipeline.document();
+      auto operations = stage->document("$currentOp");
+      operations->append("allUsers", true).append("truncateOps", true);
+    }
+    {
+      auto stage = pipeline.document();
+      auto match = stage->document("$match");
+      auto comment = match->document("command.comment");
+      comment->append("$regex", pattern);
+    }
+    {
+      auto stage = pipeline.document();
+      auto project = stage->document("$project");
+      project->append("opid", 1);
+    }
+  }
+  {
+    auto cursor = command.document("cursor");
+  }
+  return command.take();
+}
+
+// Until the server works on no applyOps with such a comment. What has not
+// reached it yet finds its fence gone.
+Status drain(Connection& connection, std::string_view pattern) {
+  const bson::Document command = comments_command(pattern);
+  const auto deadline = steady_clock::now() + kDrainLimit;
+  while (steady_clock::now() < deadline) {
+    auto reply = connection.run("admin", command.view());
+    if (!reply) return fail(reply.error().within("looking for commands of the past"));
+    if ((*reply)["cursor"].as_document()["firstBatch"].as_document().empty()) return {};
+    std::this_thread::sleep_for(kDrainPollInterval);
+  }
+  return fail(ErrorCode::network, "the target still works on commands of the past");
+}
+
+Status create_fence(Connection& connection, const std::string& name) {
+  bson::Builder create;
+  create.append("create", name);
+  append_majority_write(create);
+  auto created = connection.run(state_database(), create.view());
+  // From an attempt of ours whose answer was lost: nobody else has this name.
+  if (!created && created.error().server_code != server_code::namespace_exists) return fail(created.error());
+  bson::Builder fill;
+  fill.append("update", name);
+  {
+    auto updates = fill.array("updates");
+    auto statement = updates.document();
+    append_id_query(*statement, 1);
+    {
+      auto document = statement->document("u");
+      document->append("_id", 1).append("n", 1);
+    }
+    statement->append("upsert", true);
+  }
+  append_majority_write(fill);
+  auto filled = connection.run(state_database(), fill.view());
+  if (!filled) return fail(filled.error());
+  return first_write_error(filled->view());
+}
+
+}  // namespace
+
+// ---- One call ---------------------------------------------------------------------
+
+void DataConnection::note(const Status& outcome) {
+  if (!outcome && outcome.error().code == ErrorCode::network) past_ = Writer::Past::unknown;
+}
+
+Result<Reply> DataConnection::write(const std::string& database, bson::Builder& command) {
+  auto outcome = session_->write(connection_, database, command);
+  note(outcome.status);
+  if (outcome.status) return std::move(outcome.reply);
+  Error error = std::move(outcome.status.error());
+  if (error.server_code == server_code::transaction_too_old) error.code = ErrorCode::superseded;
+  return fail(std::move(error));
+}
+
+Connection::Outcome DataConnection::apply_ops(bson::View command) {
+  auto outcome = connection_.attempt("admin", command);
+  note(outcome.status);
+  return outcome;
+}
+
+Status DataConnection::transact(const std::string& database, const bson::Document& statement) {
+  const Status done = run_transaction(connection_, *session_, database, std::span(&statement, 1),
+                                      [](std::size_t, bson::View reply) { return first_write_error(reply); });
+  note(done);
+  return done;
+}
+
+void DataConnection::append_fence_operation(bson::Builder::ArrayScope& operations) const {
+  auto entry = operations.document();
+  entry->append("op", "u").append("ns", writer_->fence.ns.text());
+  writer_->fence.uuid.append_to(*entry, "ui");
+  {
+    auto key = entry->document("o2");
+    key->append("_id", 1);
+  }
+  auto update = entry->document("o");
+  update->append("$v", 2);
+  auto diff = update->document("diff");
+  auto same = diff->document("u");
+  same->append("n", 1);
+}
+
+Error DataConnection::fenced_off() {
+  past_ = Writer::Past::unknown;
+  return {ErrorCode::network, 0, {}, "the fence of this plm's writes is gone"};
+}
+
+// ---- All writers --------------------------------------------------------------------
+
+Writer& Writers::writer(WriterNumber number) {
+  auto& out = writers_[number];
+  if (!out) out = std::make_unique<Writer>(number);
+  return *out;
+}
+
+Status Writers::take_over(Epoch epoch) {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  const std::lock_guard lock(mutex_);
+  auto lease = read_lease(*connection);
+  if (!lease) return fail(lease.error().within("taking over"));
+  if (!*lease || (*lease)->key.epoch != epoch)
+    return fail(ErrorCode::superseded, "another plm has taken over the target");
+  lease_ = (*lease)->key;
+
+  auto known = known_writers(*connection);
+  if (!known) return fail(std::move(known.error()));
+  for (const WriterNumber number : *known) (void)writer(number);
+  free_.clear();
+  for (const auto& [number, each] : writers_) {
+    each->session.begin_epoch(lease_);
+    each->past = Writer::Past::of_others;
+    each->fence = {};
+    each->comment.clear();
+    free_.push_back(each.get());
+    if (auto advanced = advance_session(*connection, *each, epoch); !advanced) return advanced;
+  }
+  auto old_fences = fences(*connection);
+  if (!old_fences) return fail(std::move(old_fences.error()));
+  for (const std::string& name : *old_fences) {
+    if (auto dropped = drop_collection(*connection, name); !dropped) return dropped;
+  }
+  if (auto confirmed = confirm(*connection); !confirmed) return confirmed;
+  return drain(*connection, "^plm ");
+}
+
+Status Writers::confirm(Connection& connection) {
+  const auto now = steady_clock::now();
+  if (auto renewed = renew_lease(connection, lease_); !renewed) return renewed;
+  confirmed_at_ = now;
+  return {};
+}
+
+Status Writers::confirm_lease() {
+  const std::lock_guard lock(mutex_);
+  if (steady_clock::now() - confirmed_at_ < kConfirmedFor) return {};
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  return confirm(*connection);
+}
+
+Status Writers::make_fence(Connection& connection, Writer& writer) {
+  const std::string name = fmt::format("{}{}_{}_{}", kFencePrefix, lease_.epoch, writer.number, writer.generation);
+  if (auto created = create_fence(connection, name); !created) return fail(created.error().within("creating a fence"));
+  writer.fence.ns = {state_database(), name};
+  auto uuid = catalog_.uuid_of(writer.fence.ns);
+  if (!uuid) return fail(uuid.error().within("creating a fence"));
+  writer.fence.uuid = *uuid;
+  return {};
+}
+
+Status Writers::begin_anew(Connection& connection, Writer& writer) {
+  const std::string old_fence = writer.fence.ns.collection;
+  const std::string old_comment = writer.comment;
+  ++writer.generation;
+  if (!old_fence.empty()) {
+    if (auto dropped = drop_collection(connection, old_fence); !dropped) return dropped;
+  }
+  if (auto made = make_fence(connection, writer); !made) return made;
+  if (auto advanced = advance_session(connection, writer, lease_.epoch); !advanced) return advanced;
+  if (auto confirmed = confirm(connection); !confirmed) return confirmed;
+  if (!old_comment.empty()) {
+    if (auto drained = drain(connection, fmt::format("^{}$", old_comment)); !drained) return drained;
+  }
+  writer.comment = fmt::format("plm {} {} {}", lease_.epoch, writer.number, writer.generation);
+  writer.past = Writer::Past::known;
+  return {};
+}
+
+// With the lock held: nobody begins to send anything meanwhile.
+Status Writers::make_certain(Connection& connection) {
+  for (const auto& [number, each] : writers_) {
+    if (each->past != Writer::Past::unknown) continue;
+    if (auto begun = begin_anew(connection, *each); !begun) return begun;
+  }
+  return {};
+}
+
+Result<Writer*> Writers::certain_writer(Connection& connection) {
+  if (auto certain = make_certain(connection); !certain) return fail(std::move(certain.error()));
+  if (free_.empty()) {
+    WriterNumber number = kStateWriter + 1;
+    for (const auto& [used, each] : writers_) number = std::max(number, used + 1);
+    Writer& fresh = writer(number);
+    fresh.session.begin_epoch(lease_);
+    free_.push_back(&fresh);
+  }
+  Writer* out = free_.back();
+  if (out->past != Writer::Past::known) {
+    if (auto begun = begin_anew(connection, *out); !begun) return fail(std::move(begun.error()));
+  }
+  free_.pop_back();
+  return out;
+}
+
+Result<DataConnection> Writers::lend() {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  const std::uint64_t seen = attempts_;
+  const std::lock_guard lock(mutex_);
+  if (attempts_ != seen && last_error_) return fail(*last_error_);
+  auto lent = certain_writer(*connection);
+  last_error_.reset();
+  if (!lent) {
+    ++attempts_;
+    last_error_ = lent.error();
+    return fail(std::move(lent.error()));
+  }
+  return DataConnection(std::move(*connection), **lent, (*lent)->session, [this, writer = *lent](Writer::Past past) {
+    const std::lock_guard returned(mutex_);
+    writer->past = past;
+    free_.push_back(writer);
+  });
+}
+
+}  // namespace plm::mongo

@@ -1,0 +1,183 @@
+"""Commands that arrive late, in the words of the invariant I6: no write of the past lands late.
+
+A proxy between plm and the target holds a command back: plm sees its connection break and does not know the outcome. It
+goes on; later the command arrives. In each of these tests it would do harm, and the server refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import CLIENT, SMALL_STEPS, both_modes, copying, slow_command
+from lab.compare import differences
+from lab.daemon import Plm
+from lab.load import fill
+from lab.proxy import Proxy, proxy_to
+from lab.servers import STATE_DATABASE, uri
+
+FENCE_IS_GONE = 26
+TOO_OLD = 225
+
+
+@pytest.fixture
+def proxy(pair) -> Iterator[Proxy]:
+    with proxy_to(pair.target.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def plm(pair, proxy, tmp_path, portable) -> Iterator[Plm]:
+    """Its way to the target leads through the proxy."""
+    target = uri(proxy.port, None, pair.target.plm_user, directConnection="true", **CLIENT)
+    daemon = Plm(pair.source.uri(**CLIENT), target, tmp_path, portable=portable)
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture
+def second(pair, tmp_path, portable) -> Iterator[Plm]:
+    """One that goes straight to the target."""
+    daemon = Plm(pair.source.uri(**CLIENT), pair.target.uri(**CLIENT), tmp_path / "second", portable=portable)
+    yield daemon
+    daemon.stop()
+
+
+def writes_to(namespace: str, *names: str):
+    """Picks the next command of these names, or applyOps, that writes to the namespace."""
+    database, _, collection = namespace.partition(".")
+
+    def wanted(name: str, command: dict) -> bool:
+        if name == "applyOps":
+            return name in names and any(operation["ns"] == namespace for operation in command["applyOps"])
+        return name in names and command[name] == collection and command["$db"] == database
+
+    return wanted
+
+
+def refused(answer: dict) -> bool:
+    return answer["ok"] == 0 and answer["code"] in (FENCE_IS_GONE, TOO_OLD)
+
+
+def synced(pair, plm: Plm) -> None:
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    plm.wait_applied(pair.source.cluster_time())
+
+
+def equal(pair, plm: Plm) -> None:
+    plm.wait_applied(pair.source.cluster_time())
+    assert differences(pair.source, pair.target, synchronising=True) == []
+
+
+@both_modes
+def test_c2_an_update_of_unknown_outcome_does_not_undo_a_later_one(pair, plm, proxy):
+    documents = pair.source.admin.a.b
+    documents.insert_one({"_id": 1, "n": 0})
+    synced(pair, plm)
+    proxy.hold_next(writes_to("a.b", "applyOps", "update"))
+    documents.update_one({"_id": 1}, {"$set": {"n": 1}})
+    held = proxy.wait_held()
+    plm.wait_applied(pair.source.cluster_time())
+    documents.update_one({"_id": 1}, {"$set": {"n": 2}})
+    plm.wait_applied(pair.source.cluster_time())
+    assert refused(held.arrive())
+    equal(pair, plm)
+
+
+@both_modes
+def test_c2_a_delete_of_unknown_outcome_does_not_remove_a_newer_document(pair, plm, proxy):
+    documents = pair.source.admin.a.b
+    documents.insert_one({"_id": 1, "n": 0})
+    synced(pair, plm)
+    proxy.hold_next(writes_to("a.b", "applyOps", "delete"))
+    documents.delete_one({"_id": 1})
+    held = proxy.wait_held()
+    plm.wait_applied(pair.source.cluster_time())
+    documents.insert_one({"_id": 1, "n": "newer"})
+    plm.wait_applied(pair.source.cluster_time())
+    assert refused(held.arrive())
+    equal(pair, plm)
+
+
+def test_c2_an_insert_of_unknown_outcome_does_not_bring_back_what_was_deleted(pair, plm, proxy):
+    """One of the copy."""
+    fill(pair.source.admin, "a", "b", 200)
+    proxy.hold_next(writes_to("a.b", "insert"))
+    synced(pair, plm)
+    held = proxy.wait_held()
+    pair.source.admin.a.b.delete_many({"n": {"$gte": 0}})
+    plm.wait_applied(pair.source.cluster_time())
+    assert refused(held.arrive())
+    equal(pair, plm)
+
+
+@both_modes
+@pytest.mark.parametrize("command", ["insert", "update"])
+def test_c3_what_a_dead_process_had_sent_does_not_reach_the_work_of_the_next(pair, plm, proxy, second, command):
+    documents = pair.source.admin.a.b
+    documents.insert_many([{"_id": n, "n": 0} for n in range(10)])
+    synced(pair, plm)
+    if command == "insert":
+        proxy.hold_next(writes_to("a.b", "insert"))
+        documents.insert_one({"_id": "new"})
+    else:
+        proxy.hold_next(writes_to("a.b", "applyOps", "update"))
+        documents.update_one({"_id": 1}, {"$set": {"n": 1}})
+    held = proxy.wait_held()
+    plm.kill9()
+    second.run()
+    second.wait_applied(pair.source.cluster_time())
+    documents.delete_one({"_id": "new"})
+    documents.update_one({"_id": 1}, {"$set": {"n": 2}})
+    second.wait_applied(pair.source.cluster_time())
+    assert refused(held.arrive())
+    equal(pair, second)
+
+
+def test_c4_a_save_of_a_dead_process_does_not_change_the_saved_state(pair, plm, proxy, second):
+    """Its last save is on its way when the next process has already gone on from the one before."""
+    pair.source.admin.a.b.insert_one({"_id": 1})
+    synced(pair, plm)
+    proxy.hold_next(lambda name, _command: name == "commitTransaction")
+    pair.source.admin.a.b.insert_one({"_id": 2})
+    held = proxy.wait_held()
+    plm.kill9()
+    second.run()
+    second.wait_applied(pair.source.cluster_time())
+    second.pause()
+    saved = {name: list(pair.target.admin[STATE_DATABASE][name].find()) for name in ("state", "collections", "ranges")}
+    assert refused(held.arrive())
+    assert saved == {name: list(pair.target.admin[STATE_DATABASE][name].find()) for name in saved}
+
+
+def test_c10_clearing_a_range_does_not_reach_what_was_copied_again(pair, plm, proxy):
+    """What was not saved as copied is cleared and copied again; the clearing arrives behind the copy."""
+    fill(pair.source.admin, "a", "b", 3000)
+    plm.run()
+    with slow_command(pair.target, "insert", 100):
+        plm.start(**SMALL_STEPS)
+        plm.wait_for("part of the copy", copying)
+        plm.kill9()
+    proxy.hold_next(writes_to("a.b", "delete"))
+    plm.run()
+    held = proxy.wait_held()
+    plm.wait_synced()
+    assert refused(held.arrive())
+    equal(pair, plm)
+
+
+def test_fences_are_few_and_go_with_their_owner(pair, plm, second):
+    """Every process has its own; none of an earlier one stays."""
+    fill(pair.source.admin, "a", "b", 500)
+    synced(pair, plm)
+    for daemon in (second, plm, second):
+        (plm if daemon is second else second).kill9()
+        daemon.run()
+        daemon.wait_applied(pair.source.cluster_time())
+    names = pair.target.admin[STATE_DATABASE].list_collection_names()
+    epoch = pair.target.admin[STATE_DATABASE].lease.find_one({"_id": "lease"})["epoch"]
+    fences = [name for name in names if name.startswith("fence_")]
+    assert all(name.startswith(f"fence_{epoch}_") for name in fences)
+    assert len(fences) < 20
