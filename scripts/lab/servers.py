@@ -87,6 +87,8 @@ class ReplicaSet:
         parameters: dict[str, Any] | None = None,
         tls: Certificate | None = None,
         authority: Path | None = None,
+        oplog_megabytes: int = 256,
+        options: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self.tls = tls
@@ -95,6 +97,8 @@ class ReplicaSet:
         self.set_name = set_name
         self.port = free_port()
         self.key_file = key_file
+        self.oplog_megabytes = oplog_megabytes
+        self.options = options  # more words for the command line
         self.plm_user = User("plm", PLM_PASSWORD, plm_roles)
         self.parameters = {"diagnosticDataCollectionEnabled": "false", **(parameters or {})}
         self.process: subprocess.Popen[bytes] | None = None
@@ -125,12 +129,13 @@ class ReplicaSet:
         command = [str(mongod_path()), "--dbpath", str(self.folder / "data"), "--port", str(self.port)]
         command += ["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket"]
         if self.set_name:
-            command += ["--replSet", self.set_name, "--oplogSize", "256"]
+            command += ["--replSet", self.set_name, "--oplogSize", str(self.oplog_megabytes)]
         if self.key_file:
             command += ["--keyFile", str(self.folder / "key")]
         if self.tls:
             command += ["--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(self.tls.both)]
             command += ["--tlsCAFile", self.client_options["tlsCAFile"], "--tlsAllowConnectionsWithoutCertificates"]
+        command += self.options
         for name, value in self.parameters.items():
             command += ["--setParameter", f"{name}={value}"]
         with open(self.folder / "mongod.log", "ab") as log:

@@ -74,6 +74,17 @@ void add_changes(Page& page, const StatusReport& report) {
   page.counter("plm_retries_total", "Operations sent again after an error that may pass.", report.retries);
 }
 
+void add_oplog(Page& page, const OplogUse& oplog) {
+  page.gauge("plm_oplog_window_used_ratio", "Part of the source's oplog window that is used behind the position.",
+             oplog.used_fraction);
+  if (oplog.seconds_left) {
+    page.gauge("plm_oplog_window_seconds_left", "Estimated time until the position is lost, if it stays where it is.",
+               *oplog.seconds_left);
+  }
+  page.gauge("plm_position_lost", "1 when the position is no longer in the source's oplog.",
+             oplog.level == OplogLevel::lost);
+}
+
 void add_initial_sync(Page& page, const StatusReport::InitialSync& sync) {
   page.gauge("plm_initial_sync_completed", "1 once the initial sync is complete.", sync.completed);
   page.gauge("plm_clone_completed", "1 once every range is copied and the indexes are built.", sync.clone_completed);
@@ -128,6 +139,7 @@ std::string metrics_text(const StatusReport& report, const ProcessUse& process, 
   page.gauge("plm_target_up", "1 when the target answers.", report.target.reachable);
   add_state(page, report);
   add_changes(page, report);
+  if (report.oplog) add_oplog(page, *report.oplog);
   add_initial_sync(page, report.initial_sync);
   add_process(page, process);
   return page.text();

@@ -21,6 +21,7 @@ StatusReport running_report() {
   report.events_read = 120;
   report.events_applied = 100;
   report.last_replicated = {1764000000, 3};
+  report.oplog = {0.75, 3600, OplogLevel::warning};
   report.initial_sync.estimated_bytes = 3'000'000'000'000;
   report.initial_sync.cloned_bytes = 2'000'000'000'123;
   report.initial_sync.cloned_documents = 42;
@@ -56,6 +57,9 @@ TEST(Metrics, TellTheReport) {
                                                   {"plm_events_read_total", 120},
                                                   {"plm_events_applied_total", 100},
                                                   {"plm_last_replicated_timestamp_seconds", 1764000000},
+                                                  {"plm_oplog_window_used_ratio", 0.75},
+                                                  {"plm_oplog_window_seconds_left", 3600},
+                                                  {"plm_position_lost", 0},
                                                   {"plm_parked_changes", 1},
                                                   {"plm_retries_total", 6},
                                                   {"plm_clone_estimated_bytes", 3e12},
@@ -72,6 +76,15 @@ TEST(Metrics, TellTheReport) {
     ASSERT_TRUE(samples.contains(name)) << name;
     EXPECT_EQ(samples.at(name), value) << name;
   }
+}
+
+TEST(Metrics, LeaveOutWhatIsNotKnownOfTheOplog) {
+  StatusReport report;
+  EXPECT_EQ(metrics_text(report, {}, "1").find("oplog"), std::string::npos);
+  report.oplog = {1, std::nullopt, OplogLevel::lost};
+  const auto samples = samples_of(metrics_text(report, {}, "1"));
+  EXPECT_FALSE(samples.contains("plm_oplog_window_seconds_left"));
+  EXPECT_EQ(samples.at("plm_position_lost"), 1);
 }
 
 TEST(Metrics, HaveOneStateAtATime) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace plm {
@@ -103,6 +104,14 @@ ordered_json server_json(const ServerReport& server) {
   return {{"uri", server.uri}, {"version", server.version}, {"state", state}};
 }
 
+ordered_json oplog_json(const OplogUse& oplog) {
+  ordered_json out;
+  out["usedFraction"] = std::round(oplog.used_fraction * 1000) / 1000;
+  if (oplog.seconds_left) out["secondsLeft"] = *oplog.seconds_left;
+  out["level"] = name_of(oplog.level);
+  return out;
+}
+
 }  // namespace
 
 std::string status_json(const StatusReport& report) {
@@ -116,6 +125,7 @@ std::string status_json(const StatusReport& report) {
   out["eventsRead"] = report.events_read;
   out["eventsApplied"] = report.events_applied;
   out["lastReplicatedOpTime"] = op_time_json(report.last_replicated);
+  if (report.oplog) out["oplogWindow"] = oplog_json(*report.oplog);
   out["initialSync"] = initial_sync_json(report.initial_sync);
   if (report.finalization) out["finalization"] = finalization_json(*report.finalization);
   out["warnings"] = report.warnings;

@@ -21,6 +21,7 @@ StatusReport full_report() {
   report.events_read = 1'000'000'007;
   report.events_applied = 1'000'000'000;
   report.last_replicated = {1764000000, 3};
+  report.oplog = {0.12345, 86'400, OplogLevel::fine};
   report.initial_sync.completed = true;
   report.initial_sync.clone_completed = true;
   report.initial_sync.lag_seconds = 4;
@@ -54,6 +55,7 @@ TEST(StatusJson, HasEveryFieldInTheDocumentedOrder) {
       status_json(full_report()),
       R"({"ok":true,"state":"finalized","info":"Finalized","lagTimeSeconds":3,"eventsRead":1000000007,"eventsApplied":1000000000,)"
       R"("lastReplicatedOpTime":{"ts":"1764000000.3","isoDate":"2025-11-24T16:00:00Z"},)"
+      R"("oplogWindow":{"usedFraction":0.123,"secondsLeft":86400,"level":"fine"},)"
       R"("initialSync":{"completed":true,"cloneCompleted":true,"lagTimeSeconds":4,"estimatedCloneSizeBytes":5000000000,)"
       R"("clonedSizeBytes":4999999999,"etaSeconds":6,"collections":{"total":10,"copied":9,"copying":["db.coll"]},)"
       R"("indexes":{"total":20,"built":19,"building":["db.coll.a_1"]}},)"
@@ -91,7 +93,8 @@ TEST(StatusJson, OfAnIdleProgramIsOkAndZeros) {
   EXPECT_EQ(status["initialSync"]["collections"]["copying"], json::array());
   EXPECT_EQ(status["parked"]["count"], 0);
   EXPECT_EQ(status["warnings"], json::array());
-  for (const auto absent : {"error", "info", "finalization", "mode"}) EXPECT_FALSE(status.contains(absent)) << absent;
+  for (const auto absent : {"error", "info", "oplogWindow", "finalization", "mode"})
+    EXPECT_FALSE(status.contains(absent)) << absent;
 }
 
 TEST(StatusJson, NamesTheErrorOnlyOfAFailedJob) {
@@ -115,6 +118,12 @@ TEST(StatusJson, HasNoEndOfAFinalizationThatIsUnderWay) {
   EXPECT_FALSE(finalization.contains("completedAt"));
   EXPECT_EQ(finalization["unsuccessfulIndexes"][0]["type"], "incomplete");
   EXPECT_EQ(finalization["unsuccessfulIndexes"][0]["keys"], json::object());
+}
+
+TEST(StatusJson, LeavesOutATimeThatIsNotKnown) {
+  StatusReport report;
+  report.oplog = {0.8, std::nullopt, OplogLevel::critical};
+  EXPECT_EQ(json::parse(status_json(report))["oplogWindow"], json::parse(R"({"usedFraction":0.8,"level":"critical"})"));
 }
 
 TEST(StatusJson, StaysValidWithNamesThatAreNotUtf8) {

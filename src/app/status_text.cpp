@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/sizes.h"
+#include "base/duration.h"
 
 namespace plm {
 
@@ -159,16 +160,6 @@ std::string progress_bar(double done) {
   constexpr int kWidth = 30;
   const int full = static_cast<int>(std::clamp(done, 0.0, 1.0) * kWidth);
   return fmt::format("[{:#<{}}{:.<{}}]", "", full, "", kWidth - full);
-}
-
-std::string format_duration(std::int64_t seconds) {
-  constexpr std::int64_t kMinute = 60;
-  constexpr std::int64_t kHour = 60 * kMinute;
-  constexpr std::int64_t kDay = 24 * kHour;
-  if (seconds < kMinute) return fmt::format("{} s", seconds);
-  if (seconds < kHour) return fmt::format("{} min {} s", seconds / kMinute, seconds % kMinute);
-  if (seconds < kDay) return fmt::format("{} h {} min", seconds / kHour, seconds % kHour / kMinute);
-  return fmt::format("{} d {} h", seconds / kDay, seconds % kDay / kHour);
 }
 
 std::string format_count(std::int64_t number) {

@@ -15,9 +15,6 @@ namespace plm {
 // "[######..............]", `done` from 0 to 1.
 [[nodiscard]] std::string progress_bar(double done);
 
-// "0 s", "59 s", "1 min 5 s", "2 h 3 min", "3 d 4 h".
-[[nodiscard]] std::string format_duration(std::int64_t seconds);
-
 // "1,234,567"
 [[nodiscard]] std::string format_count(std::int64_t number);
 

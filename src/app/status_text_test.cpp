@@ -149,16 +149,6 @@ TEST(ProgressBar, IsFullOnlyAtTheEnd) {
   EXPECT_EQ(progress_bar(-1), progress_bar(0));
 }
 
-TEST(Durations, HaveTwoUnits) {
-  EXPECT_EQ(format_duration(0), "0 s");
-  EXPECT_EQ(format_duration(59), "59 s");
-  EXPECT_EQ(format_duration(60), "1 min 0 s");
-  EXPECT_EQ(format_duration(3599), "59 min 59 s");
-  EXPECT_EQ(format_duration(3600), "1 h 0 min");
-  EXPECT_EQ(format_duration(86'399), "23 h 59 min");
-  EXPECT_EQ(format_duration(90'000), "1 d 1 h");
-}
-
 TEST(Counts, HaveCommas) {
   EXPECT_EQ(format_count(0), "0");
   EXPECT_EQ(format_count(999), "999");

@@ -8,6 +8,7 @@
 #include "control/engine_report.h"
 #include "control/preflight.h"
 #include "engine/job_start.h"
+#include "engine/position_lost.h"
 
 namespace plm {
 
@@ -18,6 +19,7 @@ constexpr Millis kRetryInterval{1000};
 constexpr Millis kProgressInterval{10'000};
 constexpr Millis kPauseLimit{15'000};
 constexpr Millis kParkedLimit{5000};
+constexpr Millis kOplogInterval{1000};
 constexpr std::size_t kMostWarnings = 100;
 constexpr int kMostAppliers = 8;
 constexpr std::size_t kMostWaived = 1000;
@@ -62,6 +64,11 @@ void note_waived(const std::vector<ParkedDocument>& waived, StatusReport::Finali
   }
 }
 
+// Behind I9 nothing is read from the stream any more.
+bool depends_on_oplog(const JobRecord& record) {
+  return record.state != JobState::idle && record.state != JobState::finalized && !record.converting;
+}
+
 }  // namespace
 
 Controller::Controller(Parts parts, Settings settings)
@@ -75,7 +82,7 @@ Controller::Controller(Parts parts, Settings settings)
           [this]() -> Result<std::string> {
             auto info = parts_.source.info();
             if (!info) return fail(std::move(info.error()));
-            if (auto window = parts_.source.oplog_window()) source_time_.reach(window->newest);
+            see_oplog();
             return info->version;
           },
           settings_.drive),
@@ -237,6 +244,7 @@ Status Controller::do_resume(bool from_failure) {
   if (!transition(record_.state, event)) return wrong_state("resume", record_.state);
   if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
   if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
+  if (auto kept = require_position(); !kept) return kept;
   JobRecord next = record_;
   next.error.clear();
   if (auto changed = change_state(event, std::move(next)); !changed) return changed;
@@ -258,6 +266,7 @@ Status Controller::do_finalize(const FinalizeOptions& options) {
     return fail(ErrorCode::wrong_state, "finalize is possible when the initial sync is complete; it is not yet");
   }
   if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
+  if (auto kept = require_position(); !kept) return kept;
   if (!options.waive_parked) {
     if (auto settled = settle_parked(); !settled) return settled;
   }
@@ -285,6 +294,17 @@ Status Controller::settle_parked() {
   if (!parked) return fail(std::move(parked.error()));
   if (engine_->wait_until([this] { return engine_->pipeline().progress().parked == 0; }, kParkedLimit)) return {};
   return fail(ErrorCode::wrong_state, parked_words(*parked));
+}
+
+// A job that stands still asks the source's oplog itself before it goes on: it is
+// refused, and stays as it is, instead of failing a moment later. A running one
+// may have read ahead of what it saved. What the oplog does not tell, the stream does.
+Status Controller::require_position() const {
+  const ClusterTime position = status().last_replicated;
+  if (record_.state == JobState::running || position.is_zero() || !depends_on_oplog(record_)) return {};
+  const auto window = parts_.source.oplog_window();
+  if (!window || position >= window->oldest) return {};
+  return fail(position_lost(position));
 }
 
 // What is decisive is the record; whatever else is saved goes then, or with the
@@ -377,6 +397,10 @@ Step Controller::tick() {
     if (!status) handle(status.error());
   }
   if (engine_) watch_engine();
+  if (now >= next_oplog_look_) {
+    next_oplog_look_ = now + kOplogInterval;
+    tell_oplog_level();
+  }
   return step;
 }
 
@@ -650,6 +674,32 @@ void Controller::detect_stall(const RouterView& view, SteadyTime now) {
                        trouble.empty() ? "" : "; last failure: ", trouble);
 }
 
+// In the monitor's thread.
+void Controller::see_oplog() {
+  const auto window = parts_.source.oplog_window();
+  if (!window) return;
+  source_time_.reach(window->newest);
+  const std::lock_guard lock(mutex_);
+  oplog_.see(*window, parts_.clock.steady_now());
+}
+
+// Each level is said once, as it is reached.
+void Controller::tell_oplog_level() {
+  const StatusReport report = status();
+  if (!report.oplog || report.oplog->level == oplog_level_) return;
+  oplog_level_ = report.oplog->level;
+  switch (oplog_level_) {
+    case OplogLevel::fine:
+      return log::info("the position is well within the source's oplog again",
+                       {{"position", report.last_replicated.text()}});
+    case OplogLevel::warning:
+      return log::warn(oplog_warning(report), {{"position", report.last_replicated.text()}});
+    case OplogLevel::critical:
+    case OplogLevel::lost:
+      return log::error(oplog_warning(report), {{"position", report.last_replicated.text()}});
+  }
+}
+
 // ---- Finalizing ------------------------------------------------------------------------------
 
 Result<Step> Controller::advance_finalize() {
@@ -737,9 +787,11 @@ StatusReport Controller::status() const {
   std::string load_error;
   std::string standby_for;
   std::optional<ApplyMode> mode;
+  OplogWatch oplog;
   {
     const std::lock_guard lock(mutex_);
     before = last_report_;
+    oplog = oplog_;
     engine = engine_;
     record = record_;
     mode = mode_;
@@ -768,6 +820,10 @@ StatusReport Controller::status() const {
   out.target = target_monitor_.report();
   for (const auto& [name, server] : {std::pair{"source", &out.source}, std::pair{"target", &out.target}}) {
     if (!server->reachable) out.warnings.push_back(fmt::format("the {} is unreachable", name));
+  }
+  if (depends_on_oplog(record)) out.oplog = oplog.use(out.last_replicated, parts_.clock.steady_now());
+  if (std::string warning = oplog_warning(out); !warning.empty() && warning != out.error) {
+    out.warnings.push_back(std::move(warning));
   }
   ClusterTime newest = source_time_.get();
   if (engine) newest = std::max(newest, engine->pipeline().progress().source_time.get());

@@ -25,6 +25,7 @@
 #include "control/job_control.h"
 #include "control/job_record.h"
 #include "control/lease_keeper.h"
+#include "control/oplog_watch.h"
 #include "control/server_monitor.h"
 #include "control/stall.h"
 #include "engine/engine.h"
@@ -97,6 +98,7 @@ class Controller final : public JobControl {
   Status do_finalize(const FinalizeOptions& options);
   Status do_reset();
   Status settle_parked();
+  [[nodiscard]] Status require_position() const;
   [[nodiscard]] Status require_loaded();
 
   // The saved job.
@@ -112,6 +114,8 @@ class Controller final : public JobControl {
   void fail_job(const Error& error);
   void watch_engine();
   void detect_stall(const RouterView& view, SteadyTime now);
+  void see_oplog();
+  void tell_oplog_level();
 
   // Finalizing.
   Result<Step> advance_finalize();
@@ -128,6 +132,8 @@ class Controller final : public JobControl {
   bool record_unsaved_ = false;      // the store may hold another record than record_
   SteadyTime next_try_{};
   SteadyTime last_progress_log_{};
+  SteadyTime next_oplog_look_{};
+  OplogLevel oplog_level_ = OplogLevel::fine;  // the one that was said last
   std::string last_trouble_;
   std::uint64_t seed_ = 1;
   std::optional<FinalApproach> approach_;   // finalizing, with the engine
@@ -143,6 +149,7 @@ class Controller final : public JobControl {
   std::string load_error_ = "plm has just started";
   std::string standby_for_;
   std::string stall_;
+  OplogWatch oplog_;
   double clone_rate_ = 0;     // bytes per second, of the last ten seconds
   StatusReport last_report_;  // of the engine that is gone
 

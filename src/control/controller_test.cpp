@@ -357,7 +357,7 @@ TEST_F(ControllerTest, RefusesWhatTheStateForbids) {
   refuses("resume", controller_->resume(false));
   refuses("resume from failure", controller_->resume(true));
   refuses("finalize", controller_->finalize());
-  refuses("reset", controller_->reset());
+  EXPECT_TRUE(controller_->reset()) << "nothing to forget";
 
   ASSERT_TRUE(controller_->start({}));
   refuses("start", controller_->start({}));
@@ -473,13 +473,10 @@ TEST_F(ControllerTest, AFinalizedJobStaysSoWithItsReport) {
 
 TEST_F(ControllerTest, AFailedJobTellsWhyAlsoInTheNextProcess) {
   replicate();
-  ASSERT_TRUE(controller_->pause());
   begin_process();
-  ASSERT_TRUE(turn_until([&] { return controller_->status().state == JobState::paused; }));
   insert(10);
   insert(11);
   source_set_.truncate_oplog(source_set_.now());
-  ASSERT_TRUE(controller_->resume(false));
   ASSERT_TRUE(comes_to(JobState::failed));
   EXPECT_EQ(saved_state(), JobState::failed);
   const std::string error = controller_->status().error;
@@ -583,6 +580,81 @@ TEST_F(StartByOptionTest, GoesOnWithASavedJobInstead) {
   begin_process();
   for (int i = 0; i < 100; ++i) turn();
   EXPECT_EQ(controller_->status().state, JobState::paused);
+}
+
+// ---- The source's oplog ------------------------------------------------------------------
+
+class OplogTest : public ControllerTest {
+ protected:
+  // Notes only: nothing that the job has to do.
+  void write_for_seconds(std::uint32_t seconds) {
+    for (const std::uint32_t end = source_set_.now().seconds + seconds; source_set_.now().seconds < end;) {
+      ASSERT_TRUE(source_.append_note("time goes on"));
+    }
+  }
+  void lose_the_position() {
+    write_for_seconds(1);
+    source_set_.truncate_oplog(source_set_.now());
+  }
+  [[nodiscard]] bool comes_to(OplogLevel level) {
+    return turn_until([&] {
+      const auto oplog = controller_->status().oplog;
+      return oplog && oplog->level == level;
+    });
+  }
+  [[nodiscard]] bool warns_of(const std::string& what) const {
+    return std::ranges::any_of(controller_->status().warnings,
+                               [&](const std::string& warning) { return warning.find(what) != std::string::npos; });
+  }
+  static void expect_lost(const Status& refused) {
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::wrong_state);
+    ASSERT_FALSE(refused.error().labels.empty());
+    EXPECT_EQ(refused.error().labels.front(), "plm:position_lost");
+    EXPECT_NE(refused.error().message.find("plm start --replace-target"), std::string::npos);
+  }
+};
+
+TEST_F(OplogTest, IsWatchedWhileAPausedJobDependsOnIt) {
+  EXPECT_FALSE(controller_->status().oplog);
+  replicate();
+  source_set_.truncate_oplog(source_set_.now());
+  ASSERT_TRUE(controller_->pause());
+  begin_process();
+  write_for_seconds(10);
+  ASSERT_TRUE(comes_to(OplogLevel::critical)) << describe();
+  EXPECT_TRUE(warns_of("resume it before")) << describe();
+  ASSERT_TRUE(controller_->resume(false));
+  ASSERT_TRUE(comes_to(OplogLevel::fine)) << describe();
+  EXPECT_FALSE(warns_of("oplog")) << describe();
+  come_to_the_end();
+  EXPECT_FALSE(controller_->status().oplog) << "nothing depends on it any more";
+}
+
+TEST_F(OplogTest, APausedJobWhosePositionIsLostStaysAsItIs) {
+  replicate();
+  ASSERT_TRUE(controller_->pause());
+  lose_the_position();
+  expect_lost(controller_->resume(false));
+  expect_lost(controller_->finalize({}));
+  ASSERT_TRUE(comes_to(OplogLevel::lost));
+  EXPECT_TRUE(warns_of("no longer in the source's oplog")) << describe();
+  EXPECT_EQ(controller_->status().state, JobState::paused);
+  EXPECT_EQ(saved_state(), JobState::paused);
+  ASSERT_TRUE(controller_->reset());
+  EXPECT_FALSE(controller_->status().oplog);
+}
+
+TEST_F(OplogTest, AJobThatFailedForItCannotBeResumed) {
+  replicate();
+  begin_process();
+  lose_the_position();
+  ASSERT_TRUE(ControllerTest::comes_to(JobState::failed));
+  const std::string error = controller_->status().error;
+  EXPECT_NE(error.find("plm start --replace-target"), std::string::npos) << error;
+  expect_lost(controller_->resume(true));
+  EXPECT_EQ(controller_->status().state, JobState::failed);
+  EXPECT_EQ(controller_->status().error, error);
 }
 
 // ---- Finalize while the source is written ---------------------------------------------------------

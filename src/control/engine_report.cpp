@@ -1,8 +1,12 @@
 #include "control/engine_report.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/duration.h"
+#include "engine/position_lost.h"
 
 namespace plm {
 
@@ -76,6 +80,23 @@ void add_lag(ClusterTime source_newest, WallTime now, StatusReport& report) {
   const std::int64_t lag = std::max<std::int64_t>(newest - report.last_replicated.seconds, 0);
   report.lag_seconds = lag;
   report.initial_sync.lag_seconds = report.initial_sync.completed ? 0 : lag;
+}
+
+std::string oplog_warning(const StatusReport& report) {
+  if (!report.oplog || report.oplog->level == OplogLevel::fine) return {};
+  const bool works = report.state == JobState::running || report.state == JobState::finalizing;
+  if (report.oplog->level == OplogLevel::lost) {
+    if (!works) return position_lost(report.last_replicated).message;
+    return "the saved position is no longer in the source's oplog: the target is too slow, and if plm has to begin "
+           "there again, the job is lost";
+  }
+  std::string_view advice = "the target is too slow";
+  if (report.state == JobState::paused) advice = "resume it before";
+  if (report.state == JobState::failed) advice = "resume it with fromFailure before";
+  const auto& left = report.oplog->seconds_left;
+  return fmt::format("{:.0f} % of the source's oplog window is used; {} the job is lost: {}",
+                     report.oplog->used_fraction * 100,
+                     left ? "in about " + format_duration(*left) : "at the end of it", advice);
 }
 
 std::string describe_phase(const StatusReport& report) {

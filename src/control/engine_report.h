@@ -20,6 +20,9 @@ void count_on(const StatusReport& before, StatusReport& now);
 // While the source cannot be asked, the time since then counts as lag, too.
 void add_lag(ClusterTime source_newest, WallTime now, StatusReport& report);
 
+// What there is to fear for the position in the source's oplog, and what to do; empty: nothing.
+[[nodiscard]] std::string oplog_warning(const StatusReport& report);
+
 // "Initial Sync: Cloning Data" and so on, the words of the API.
 [[nodiscard]] std::string describe_phase(const StatusReport& report);
 

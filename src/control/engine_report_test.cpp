@@ -130,5 +130,46 @@ TEST(EngineReport, DescribesThePhaseInTheWordsOfTheApi) {
   }
 }
 
+StatusReport report_with(JobState state, OplogUse oplog) {
+  StatusReport out;
+  out.state = state;
+  out.oplog = oplog;
+  out.last_replicated = {100, 3};
+  return out;
+}
+
+TEST(OplogWarning, TellsHowMuchIsUsedHowLongItLastsAndWhatToDo) {
+  const OplogUse use{0.624, 11'400, OplogLevel::warning};
+  EXPECT_EQ(oplog_warning(report_with(JobState::paused, use)),
+            "62 % of the source's oplog window is used; in about 3 h 10 min the job is lost: resume it before");
+  EXPECT_EQ(
+      oplog_warning(report_with(JobState::failed, use)),
+      "62 % of the source's oplog window is used; in about 3 h 10 min the job is lost: resume it with fromFailure "
+      "before");
+  EXPECT_EQ(oplog_warning(report_with(JobState::running, use)),
+            "62 % of the source's oplog window is used; in about 3 h 10 min the job is lost: the target is too slow");
+}
+
+TEST(OplogWarning, NamesNoTimeThatIsNotKnown) {
+  EXPECT_EQ(oplog_warning(report_with(JobState::paused, {0.9, std::nullopt, OplogLevel::critical})),
+            "90 % of the source's oplog window is used; at the end of it the job is lost: resume it before");
+}
+
+TEST(OplogWarning, OfALostPositionNamesTheCommandsThatCopyAnew) {
+  const OplogUse lost{1, 0, OplogLevel::lost};
+  for (const JobState state : {JobState::paused, JobState::failed}) {
+    const std::string text = oplog_warning(report_with(state, lost));
+    EXPECT_NE(text.find("100.3"), std::string::npos) << text;
+    EXPECT_NE(text.find("plm reset, then plm start --replace-target"), std::string::npos) << text;
+  }
+  // An engine that has read ahead of the save may still save itself.
+  EXPECT_EQ(oplog_warning(report_with(JobState::running, lost)).find("reset"), std::string::npos);
+}
+
+TEST(OplogWarning, IsEmptyWhileThereIsNothingToFear) {
+  EXPECT_EQ(oplog_warning({}), "");
+  EXPECT_EQ(oplog_warning(report_with(JobState::running, {0.49, 100, OplogLevel::fine})), "");
+}
+
 }  // namespace
 }  // namespace plm

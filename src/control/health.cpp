@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "control/engine_report.h"
+
 namespace plm {
 
 std::vector<HealthProblem> health_problems(const StatusReport& report, WallTime now) {
@@ -12,6 +14,7 @@ std::vector<HealthProblem> health_problems(const StatusReport& report, WallTime 
   if (!report.state_problem.empty()) {
     out.push_back({"state_unreadable", "the saved state could not be read: " + report.state_problem});
   }
+  if (report.oplog && report.oplog->level == OplogLevel::lost) out.push_back({"position_lost", oplog_warning(report)});
   if (!report.stall.empty()) out.push_back({"stalled", report.stall});
   for (const auto& [name, server] : {std::pair{"source", &report.source}, std::pair{"target", &report.target}}) {
     const auto away = now - server->unreachable_since;

@@ -15,7 +15,8 @@ namespace plm {
 inline constexpr Millis kUnreachableFor{60'000};
 
 struct HealthProblem {
-  std::string code;    // stable: "failed", "state_unreadable", "stalled", "source_unreachable", "target_unreachable"
+  std::string code;    // stable: "failed", "state_unreadable", "position_lost", "stalled", "source_unreachable",
+                       // "target_unreachable"
   std::string reason;  // one line for people
 };
 

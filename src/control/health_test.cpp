@@ -69,5 +69,15 @@ TEST(Health, NamesTheWorstFirst) {
   EXPECT_THAT(codes(report), ElementsAre("failed", "state_unreadable", "stalled", "source_unreachable"));
 }
 
+TEST(Health, IsBadOnceThePositionIsLostAndNotBefore) {
+  StatusReport report;
+  report.state = JobState::paused;
+  report.oplog = {0.99, 1, OplogLevel::critical};
+  EXPECT_THAT(codes(report), IsEmpty());
+  report.oplog->level = OplogLevel::lost;
+  EXPECT_THAT(codes(report), ElementsAre("position_lost"));
+  EXPECT_THAT(health_problems(report, kNow).front().reason, HasSubstr("plm reset"));
+}
+
 }  // namespace
 }  // namespace plm

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "control/job_state.h"
+#include "control/oplog_watch.h"
 #include "model/cluster_time.h"
 #include "seams/target.h"
 
@@ -50,6 +51,7 @@ struct StatusReport {
   std::int64_t events_read = 0;
   std::int64_t events_applied = 0;
   ClusterTime last_replicated;
+  std::optional<OplogUse> oplog;  // of the source, by last_replicated; none: nothing depends on it
 
   struct InitialSync {
     bool completed = false;

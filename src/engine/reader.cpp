@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "engine/decoder.h"
+#include "engine/position_lost.h"
 
 namespace plm {
 
@@ -28,10 +29,7 @@ Result<Step> Reader::step() {
 
 Result<Step> Reader::after(const Error& error) {
   stream_.reset();
-  if (error.server_code == server_code::change_stream_history_lost) {
-    return fail(error.within("the position " + position_.time.text() +
-                             " is no longer in the source's oplog; reset, then start to copy anew"));
-  }
+  if (error.server_code == server_code::change_stream_history_lost) return fail(position_lost(position_.time));
   if (error.server_code == server_code::object_too_large) {
     return fail(error.within("behind " + position_.time.text() +
                              " lies a change that is too large for the source's change stream; leave its collection "

@@ -67,6 +67,29 @@ bson::Document oldest_entry_command() {
   return command.take();
 }
 
+// What the oplog holds and what it may hold, out of the many numbers that the server keeps of it.
+bson::Document oplog_size_command() {
+  bson::Builder command;
+  command.append("aggregate", "oplog.rs");
+  {
+    auto pipeline = command.array("pipeline");
+    {
+      auto stage = pipeline.document();
+      auto stats = stage->document("$collStats");
+      auto storage = stats->document("storageStats");
+    }
+    {
+      auto stage = pipeline.document();
+      auto project = stage->document("$project");
+      project->append("size", "$storageStats.size").append("maxSize", "$storageStats.maxSize");
+    }
+  }
+  {
+    auto cursor = command.document("cursor");
+  }
+  return command.take();
+}
+
 ClusterTime time_of(const bson::Value& value) {
   return value.type() == BSON_TYPE_TIMESTAMP ? ClusterTime::from_packed(value.timestamp()) : ClusterTime();
 }
@@ -165,6 +188,12 @@ Result<OplogWindow> MongoSource::oplog_window() {
   OplogWindow out;
   out.oldest = time_of((*oldest)["cursor"].as_document()["firstBatch"].as_document()["0"].as_document()["ts"]);
   out.newest = time_of((*hello)["lastWrite"].as_document()["majorityOpTime"].as_document()["ts"]);
+  // A user without the right to see it (collStats in local) does without.
+  if (auto size = connection->run("local", oplog_size_command().view())) {
+    const bson::View found = (*size)["cursor"].as_document()["firstBatch"].as_document()["0"].as_document();
+    out.size_bytes = found["size"].as_int64();
+    out.max_bytes = found["maxSize"].as_int64();
+  }
   return out;
 }
 

@@ -28,8 +28,11 @@ struct ServerInfo {
 };
 
 struct OplogWindow {
-  ClusterTime oldest;
+  ClusterTime oldest;  // of the first entry; zero: none
   ClusterTime newest;  // of the last majority-committed or applied write
+  // What the oplog holds, and what it may hold before its first entries go; zero: not known.
+  std::int64_t size_bytes = 0;
+  std::int64_t max_bytes = 0;
 };
 
 struct CollectionStats {
