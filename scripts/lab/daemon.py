@@ -66,13 +66,13 @@ class Plm:
         return path
 
     # -- the process -----------------------------------------------------------------------------------------------
-    def run(self, *options: str) -> Plm:
-        """Starts the daemon and waits until it answers."""
+    def run(self, *options: str, standby: bool = False) -> Plm:
+        """Starts the daemon and waits until it answers, and, unless it may stand by, until it works on the target."""
         uris = ["--source-uri-file", str(self.source_file), "--target-uri-file", str(self.target_file)]
-        return self.run_with(*uris, *options)
+        return self.run_with(*uris, *options, standby=standby)
 
-    def run_with(self, *options: str) -> Plm:
-        """Starts the daemon with nothing but a port and these options."""
+    def run_with(self, *options: str, standby: bool = False) -> Plm:
+        """The same with nothing but a port and these options."""
         assert self.process is None
         command = [str(plm_path()), "--port", str(self.port), *options]
         with open(self.log_path, "ab") as log:
@@ -80,12 +80,14 @@ class Plm:
         deadline = time.monotonic() + 20
         while True:
             try:
-                self.get("/status")
-                return self
+                answer = self.get("/status")
+                if standby or answer.status_code != 200 or answer.json().get("state") != "standby":
+                    return self
             except requests.RequestException:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"plm did not start:\n{self.log()[-2000:]}") from None
-                time.sleep(0.02)
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"plm did not start:\n{self.log()[-2000:]}")
+            time.sleep(0.02)
 
     def kill9(self) -> None:
         assert self.process

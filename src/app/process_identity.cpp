@@ -1,13 +1,13 @@
 #include "app/process_identity.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <fstream>
+#include <optional>
 #include <random>
+#include <sstream>
 
 namespace plm {
 
@@ -34,6 +34,24 @@ std::string process_space() {
   return length > 0 ? std::string(link.data(), static_cast<std::size_t>(length)) : std::string();
 }
 
+// When a process began, in clock ticks since the machine's start; none: there is
+// no such process, or only what is left of it until its parent asks (proc(5)).
+std::optional<std::int64_t> start_of(std::int64_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  if (!std::getline(file, line)) return std::nullopt;
+  // The name in parentheses may hold anything; the state is the third field.
+  std::istringstream fields(line.substr(line.rfind(')') + 1));
+  std::string state;
+  fields >> state;
+  if (state == "Z" || state == "X") return std::nullopt;
+  std::string skipped;
+  for (int field = 4; field < 22; ++field) fields >> skipped;
+  std::int64_t started = 0;
+  fields >> started;
+  return started;
+}
+
 }  // namespace
 
 LeaseOwner this_process() {
@@ -45,12 +63,14 @@ LeaseOwner this_process() {
   const std::string space = process_space();
   if (!boot.empty() && !space.empty()) out.machine = boot + " " + space;
   out.pid = getpid();
+  out.started = start_of(out.pid).value_or(0);
   return out;
 }
 
 bool is_gone(const LeaseOwner& other, const LeaseOwner& self) {
   if (self.machine.empty() || other.machine != self.machine || other.pid <= 0) return false;
-  return kill(static_cast<pid_t>(other.pid), 0) != 0 && errno == ESRCH;
+  const auto started = start_of(other.pid);
+  return !started || (other.started != 0 && *started != other.started);
 }
 
 }  // namespace plm

@@ -25,6 +25,12 @@ TEST(ProcessIdentity, KnowsWhetherAProcessOfThisMachineIsGone) {
   ASSERT_EQ(waitpid(child, nullptr, 0), child);
   other.pid = child;
   EXPECT_TRUE(is_gone(other, self));
+  other = self;
+  EXPECT_FALSE(is_gone(other, self));
+  --other.started;
+  EXPECT_TRUE(is_gone(other, self)) << "the number went to another process";
+  other = self;
+  other.pid = child;
   other.machine = "another";
   EXPECT_FALSE(is_gone(other, self));
 }

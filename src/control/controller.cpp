@@ -182,8 +182,9 @@ Status Controller::require_loaded() {
     return loaded;
   }
   not_loaded_ = loaded.error();
-  if (not_loaded_->server_code == server_code::unauthorized) {
-    if (auto allowed = parts_.target.check_privileges(); !allowed) return fail(allowed.error().within("target"));
+  // What is wrong with the servers says more than what came of it.
+  if (!retryable(*not_loaded_)) {
+    if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
   }
   return fail(not_loaded_->within("the saved state could not be read from the target"));
 }

@@ -357,7 +357,7 @@ TEST_F(ControllerTest, RefusesWhatTheStateForbids) {
   refuses("resume", controller_->resume(false));
   refuses("resume from failure", controller_->resume(true));
   refuses("finalize", controller_->finalize());
-  refuses("reset", controller_->reset());
+  EXPECT_TRUE(controller_->reset()) << "nothing to forget";
 
   ASSERT_TRUE(controller_->start({}));
   refuses("start", controller_->start({}));

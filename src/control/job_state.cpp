@@ -8,6 +8,7 @@ std::optional<JobState> transition(JobState state, JobEvent event) {
   switch (state) {
     case JobState::idle:
       if (event == JobEvent::start) return JobState::running;
+      if (event == JobEvent::reset) return JobState::idle;
       return std::nullopt;
     case JobState::running:
       if (event == JobEvent::pause) return JobState::paused;
@@ -67,7 +68,7 @@ std::optional<JobState> job_state_named(std::string_view name) {
 std::string_view possible_requests(JobState state) {
   switch (state) {
     case JobState::idle:
-      return "start";
+      return "start, reset";
     case JobState::running:
       return "pause, finalize (after the initial sync)";
     case JobState::paused:

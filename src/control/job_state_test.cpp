@@ -17,6 +17,7 @@ TEST(JobState, FollowsTheWholeTableAndNothingElse) {
   // Every pair that is not here is refused.
   const std::map<std::pair<State, Event>, State> allowed = {
       {{State::idle, Event::start}, State::running},
+      {{State::idle, Event::reset}, State::idle},
 
       {{State::running, Event::pause}, State::paused},
       {{State::running, Event::finalize}, State::finalizing},

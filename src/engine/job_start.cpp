@@ -54,6 +54,9 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
     collection.spec = std::move(spec);
     out.catalog.add(std::move(collection));
   }
+  if (out.catalog.collections().empty() && out.catalog.views().empty()) {
+    warnings.emplace_back("the source holds nothing that the filter selects, for the present");
+  }
   auto changes = removals(store);
   if (!changes) return fail(std::move(changes.error()));
   std::ranges::move(changes_to_save(out.catalog, out.catalog.take_changes(), out.position),

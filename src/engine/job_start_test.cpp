@@ -81,6 +81,13 @@ TEST_F(JobStartTest, TakesWhatTheFilterSelects) {
   EXPECT_EQ(job.catalog.collections().size(), 1U);
 }
 
+// A name that is misspelt looks like a migration of nothing that succeeds.
+TEST_F(JobStartTest, WarnsWhenTheFilterSelectsNothing) {
+  (void)begin(Filter::make({"DB.*"}, {}).value());
+  ASSERT_EQ(warnings_.size(), 1U);
+  EXPECT_NE(warnings_[0].find("selects"), std::string::npos);
+}
+
 TEST_F(JobStartTest, RemovesWhatAnAttemptBeforeLeft) {
   const StoreChange left = park({uuid_of(9), {"db", "old"}, value_of("1"), "left"});
   ASSERT_TRUE(seams_.store.save({&left, 1}));

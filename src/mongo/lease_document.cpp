@@ -27,13 +27,14 @@ Uuid random_uuid() {
 void append_owner(bson::Builder& out, const LeaseOwner& owner) {
   auto scope = out.document("owner");
   scope->append("id", owner.id).append("host", owner.host).append("machine", owner.machine).append("pid", owner.pid);
+  scope->append("started", owner.started);
 }
 
 std::optional<LeaseOwner> owner_from(const bson::Value& value) {
   if (!value.is_document()) return std::nullopt;
   const bson::View view = value.document();
   return LeaseOwner{std::string(view["id"].as_string()), std::string(view["host"].as_string()),
-                    std::string(view["machine"].as_string()), view["pid"].as_int64()};
+                    std::string(view["machine"].as_string()), view["pid"].as_int64(), view["started"].as_int64()};
 }
 
 void append_key(bson::Builder& out, const LeaseKey& key) {

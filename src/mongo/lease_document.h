@@ -3,7 +3,8 @@
 // lease cannot both succeed. The second is the owner's sign of life, apart from
 // the first because renewals must neither wait for a long save nor make it fail.
 //
-//   {_id: "lease", v: 1, epoch: 7, sessions: UUID, owner: {id, host, machine, pid}, saves: 4711, taken_at}
+//   {_id: "lease", v: 1, epoch: 7, sessions: UUID, owner: {id, host, machine, pid, started},
+//    saves: 4711, taken_at}
 //   {_id: "heartbeat", epoch: 7, sessions: UUID, renewals: 12, renewed_at}
 #pragma once
 

@@ -18,6 +18,7 @@ struct LeaseOwner {
   std::string host;     // for people
   std::string machine;  // where `pid` means something; empty: not known
   std::int64_t pid = 0;
+  std::int64_t started = 0;  // of the process, since the machine's start; tells apart who had the number before
 
   [[nodiscard]] std::string name() const { return host + " (process " + std::to_string(pid) + ")"; }
 };

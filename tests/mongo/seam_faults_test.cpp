@@ -195,6 +195,7 @@ TEST_F(Faults, AConversionThatTakesLongerThanACommandMayIsWaitedFor) {
   target_server_->fill(ns("a"), 1, 10);
   target_->create_indexes(a, {{json(R"({"key":{"_id":1,"x":1},"name":"x"})")}});
   ASSERT_TRUE(succeeded(target_->modify(a, json(R"({"index":{"name":"x","prepareUnique":true}})").view())));
+  take_over(**impatient);
   fail_commands(
       *target_server_,
       R"("mode":{"times":1},"data":{"failCommands":["collMod"],"blockConnection":true,"blockTimeMS":3000,"appName":"plm"})");

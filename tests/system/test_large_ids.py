@@ -14,9 +14,9 @@ def key(megabytes: float, name: str = "") -> str:
     return name + "k" * int(megabytes * MEGABYTE)
 
 
-def insert_in_a_transaction(client, ids: list[str]) -> None:
+def insert_in_a_transaction(client, *documents: dict) -> None:
     with client.start_session() as session:
-        session.with_transaction(lambda inner: client.a.b.insert_many([{"_id": one} for one in ids], session=inner))
+        session.with_transaction(lambda inner: client.a.b.insert_many(documents, session=inner))
 
 
 @both_modes
@@ -33,8 +33,9 @@ def test_every_kind_of_change(pair, plm):
         client.a.b.update_one({"_id": key(5, "updated")}, {"$set": {"v": 1}})
         client.a.b.replace_one({"_id": key(4)}, {"replaced": True})
         client.a.b.delete_one({"_id": key(5, "deleted")})
-        insert_in_a_transaction(client, [key(5, "one"), "beside it"])
-        insert_in_a_transaction(client, [key(5, "first"), "middle", key(5, "last")])  # several oplog entries
+        insert_in_a_transaction(client, {"_id": key(5, "one")}, {"_id": "beside it"})
+        filler = {"filler": "x" * 4 * MEGABYTE}
+        insert_in_a_transaction(client, {"_id": key(5, "of several oplog entries")}, filler, dict(filler))
         plm.wait_applied(pair.source.cluster_time())
     plm.finish()
     assert differences(pair.source, pair.target) == []

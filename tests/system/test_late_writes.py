@@ -127,7 +127,7 @@ def test_c3_what_a_dead_process_had_sent_does_not_reach_the_work_of_the_next(pai
         documents.update_one({"_id": 1}, {"$set": {"n": 1}})
     held = proxy.wait_held()
     plm.kill9()
-    second.run()
+    second.run(standby=True)
     second.wait_applied(pair.source.cluster_time())
     documents.delete_one({"_id": "new"})
     documents.update_one({"_id": 1}, {"$set": {"n": 2}})
@@ -144,7 +144,7 @@ def test_c4_a_save_of_a_dead_process_does_not_change_the_saved_state(pair, plm, 
     pair.source.admin.a.b.insert_one({"_id": 2})
     held = proxy.wait_held()
     plm.kill9()
-    second.run()
+    second.run(standby=True)
     second.wait_applied(pair.source.cluster_time())
     second.pause()
     saved = {name: list(pair.target.admin[STATE_DATABASE][name].find()) for name in ("state", "collections", "ranges")}
@@ -174,7 +174,7 @@ def test_fences_are_few_and_go_with_their_owner(pair, plm, second):
     synced(pair, plm)
     for daemon in (second, plm, second):
         (plm if daemon is second else second).kill9()
-        daemon.run()
+        daemon.run(standby=True)
         daemon.wait_applied(pair.source.cluster_time())
     names = pair.target.admin[STATE_DATABASE].list_collection_names()
     epoch = pair.target.admin[STATE_DATABASE].lease.find_one({"_id": "lease"})["epoch"]

@@ -27,7 +27,7 @@ def start_both(plm: Plm, second: Plm) -> None:
     plm.run()
     plm.start()
     plm.wait_synced()
-    second.run()
+    second.run(standby=True)
     second.wait_state("standby")
 
 
@@ -104,7 +104,7 @@ def test_a_first_one_that_freezes_in_the_middle_of_the_copy(pair, plm, second):
     with slow_command(pair.target, "insert", 80):
         plm.start(**SMALL_STEPS)
         plm.wait_for("part of the copy", lambda status: status["initialSync"]["clonedSizeBytes"] > 300_000)
-        second.run()
+        second.run(standby=True)
         second.wait_state("standby")
         set_running(plm, False)
         second.wait_state("running", TAKEN_OVER_WITHIN)

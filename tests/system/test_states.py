@@ -47,7 +47,7 @@ def fail_job(pair, plm) -> None:
 
 
 ALLOWED = {
-    "idle": {"start"},
+    "idle": {"start", "reset"},
     "running": {"pause", "finalize"},
     "paused": {"resume", "finalize", "reset"},
     "finalized": {"start", "reset"},
