@@ -231,6 +231,7 @@ Status DetouringStream::open_stream() {
 }
 
 Result<StreamReply> DetouringStream::next() {
+  if (ended_) return fail(ErrorCode::wrong_state, "the change stream has ended");
   if (!stream_) {
     if (auto opened = open_stream(); !opened) return fail(std::move(opened.error()));
   }
@@ -238,7 +239,9 @@ Result<StreamReply> DetouringStream::next() {
   if (!reply) {
     stream_.reset();
     const bool oversized = reply.error().server_code == server_code::object_too_large;
-    return oversized && !detour_ ? begin_detour(reply.error()) : reply;
+    if (oversized && !detour_) return begin_detour(reply.error());
+    ended_ = true;
+    return reply;
   }
   if (detour_) return with_left_out(*std::move(reply));
   position_ = reply->end;

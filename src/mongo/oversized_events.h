@@ -63,6 +63,7 @@ class DetouringStream final : public ChangeStream {
   Source::StreamOptions options_;
   std::unique_ptr<ChangeStream> stream_;
   std::optional<Detour> detour_;
+  bool ended_ = false;
 };
 
 // A reply of a detour with what was left out, as raw events, in its place by

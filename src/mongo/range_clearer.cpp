@@ -7,7 +7,9 @@
 namespace plm::mongo {
 namespace {
 
-constexpr int kNotInTransaction = 263;  // OperationNotSupportedInTransaction
+// IllegalOperation and OperationNotSupportedInTransaction: what servers answer to a delete of a capped collection.
+constexpr int kIllegal = 20;
+constexpr int kNotInTransaction = 263;
 constexpr std::int32_t kKeysPerDelete = 5000;
 constexpr std::size_t kMaxDeleteBytes = 12U << 20U;
 
@@ -79,7 +81,9 @@ Status delete_one_by_one(DataConnection& connection, const Twin& twin, bson::Vie
 
 Status delete_keys(DataConnection& connection, const Twin& twin, bson::View found) {
   const Status deleted = connection.transact(twin.ns.database, delete_command(twin, found));
-  if (deleted || deleted.error().server_code != kNotInTransaction) return deleted;
+  if (deleted) return deleted;
+  const int code = deleted.error().server_code;
+  if (code != kIllegal && code != kNotInTransaction) return deleted;
   return delete_one_by_one(connection, twin, found);
 }
 
