@@ -273,8 +273,10 @@ Status Controller::do_finalize(const FinalizeOptions& options) {
   }
   JobRecord next = record_;
   next.error.clear();
-  next.finalization.emplace().started_at = parts_.clock.wall_now();
-  next.finalization->waive_parked = options.waive_parked;
+  StatusReport::Finalization finalization;
+  finalization.started_at = parts_.clock.wall_now();
+  finalization.waive_parked = options.waive_parked;
+  next.finalization = std::move(finalization);
   next.failed_finalizing = false;
   next.converting = false;
   if (auto changed = change_state(*event, std::move(next)); !changed) return changed;

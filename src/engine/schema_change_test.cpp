@@ -14,7 +14,7 @@ namespace {
 
 using Kind = SchemaChange::Kind;
 
-const Namespace kOther{"db", "d"};
+const Namespace kElsewhere{"db", "d"};
 
 // The filter selects db.* without db.excluded. Events come from the oplog of a
 // source, so they have the shapes of real ones.
@@ -218,11 +218,11 @@ TEST_F(SchemaChangeTest, ANewGranularityTakesTheLengthOfBucketsWithIt) {
 
 TEST_F(SchemaChangeTest, ARenameWithinTheFilterIsARename) {
   const Uuid uuid = create(kNs);
-  ASSERT_TRUE(source_.rename(kNs, kOther));
+  ASSERT_TRUE(source_.rename(kNs, kElsewhere));
   const SchemaChange change = plan();
   EXPECT_EQ(change.kind, Kind::rename);
   EXPECT_EQ(change.collection, uuid);
-  EXPECT_EQ(change.ns, kOther);
+  EXPECT_EQ(change.ns, kElsewhere);
   EXPECT_FALSE(change.replaced);
   EXPECT_TRUE(change.is_structural());
 }
@@ -254,8 +254,8 @@ TEST_F(SchemaChangeTest, ARenameOutsideTheFilterIsNothing) {
 
 TEST_F(SchemaChangeTest, ARenameDropsTheKnownCollectionInItsWay) {
   create(kNs);
-  const Uuid occupant = create(kOther);
-  ASSERT_TRUE(source_.rename(kNs, kOther, true));
+  const Uuid occupant = create(kElsewhere);
+  ASSERT_TRUE(source_.rename(kNs, kElsewhere, true));
   EXPECT_EQ(plan().replaced, occupant);
 }
 
@@ -272,8 +272,8 @@ TEST_F(SchemaChangeTest, ARenameOutOfTheFilterOverAnExcludedOneDropsItselfOnly) 
 // Whatever has that name on the target is not what the source dropped.
 TEST_F(SchemaChangeTest, ARenameDropsNothingThatIsUnknown) {
   create(kNs);
-  create(kOther, "{}", false);
-  ASSERT_TRUE(source_.rename(kNs, kOther, true));
+  create(kElsewhere, "{}", false);
+  ASSERT_TRUE(source_.rename(kNs, kElsewhere, true));
   const SchemaChange change = plan();
   EXPECT_EQ(change.kind, Kind::rename);
   EXPECT_FALSE(change.replaced);
@@ -293,7 +293,7 @@ TEST_F(SchemaChangeTest, ARenameIntoTheFilterMayDropAKnownCollection) {
 TEST_F(SchemaChangeTest, TheUuidDecidesWhoIsRenamed) {
   const Uuid uuid = create(kNs);
   catalog_.find(uuid)->spec.ns = {"db", "elsewhere"};
-  ASSERT_TRUE(source_.rename(kNs, kOther));
+  ASSERT_TRUE(source_.rename(kNs, kElsewhere));
   const SchemaChange change = plan();
   EXPECT_EQ(change.kind, Kind::rename);
   EXPECT_EQ(change.collection, uuid);
@@ -353,8 +353,8 @@ TEST_F(SchemaChangeTest, KnownCollectionsAndViewsAreModified) {
   ASSERT_TRUE(source_.modify({"db", "v"}, json(R"({"viewOn": "d", "pipeline": []})").view()));
   EXPECT_EQ(plan().kind, Kind::modify_view);
 
-  create(kOther, "{}", false);
-  ASSERT_TRUE(source_.modify(kOther, json(R"({"validationLevel": "off"})").view()));
+  create(kElsewhere, "{}", false);
+  ASSERT_TRUE(source_.modify(kElsewhere, json(R"({"validationLevel": "off"})").view()));
   EXPECT_EQ(plan().kind, Kind::none);
 }
 
@@ -373,8 +373,8 @@ TEST_F(SchemaChangeTest, IndexesOfKnownCollectionsAreChanged) {
   EXPECT_EQ(change.kind, Kind::drop_indexes);
   EXPECT_EQ(change.indexes.at(0).name(), "b");
 
-  create(kOther, "{}", false);
-  ASSERT_TRUE(source_.create_indexes(kOther, {{json(R"({"key": {"a": 1}, "name": "a"})")}}));
+  create(kElsewhere, "{}", false);
+  ASSERT_TRUE(source_.create_indexes(kElsewhere, {{json(R"({"key": {"a": 1}, "name": "a"})")}}));
   EXPECT_EQ(plan().kind, Kind::none);
 }
 

@@ -127,7 +127,7 @@ Status create_lease(Connection& connection) {
   append_majority_write(command);
   auto reply = connection.run(state_database(), command.view());
   if (!reply) return fail(std::move(reply.error()));
-  const Status inserted = first_write_error(reply->view());
+  Status inserted = first_write_error(reply->view());
   if (!inserted && inserted.error().server_code == server_code::duplicate_key) return {};
   return inserted;
 }
@@ -163,7 +163,7 @@ Status renew_lease(Connection& connection, const LeaseKey& key) {
 }
 
 Status release_lease(Connection& connection, const LeaseKey& key) {
-  const Status released = run_update(connection, update_of(kLeaseId, key, [](bson::Builder& change) {
+  Status released = run_update(connection, update_of(kLeaseId, key, [](bson::Builder& change) {
                                        auto gone = change.document("$unset");
                                        gone->append("owner", true);
                                      }));

@@ -243,7 +243,7 @@ Result<StreamReply> DetouringStream::next() {
     ended_ = true;
     return reply;
   }
-  if (detour_) return with_left_out(*std::move(reply));
+  if (detour_) return with_left_out(*reply);
   position_ = reply->end;
   return reply;
 }
@@ -264,7 +264,7 @@ Result<StreamReply> DetouringStream::begin_detour(const Error& error) {
   return nothing;
 }
 
-StreamReply DetouringStream::with_left_out(StreamReply reply) {
+StreamReply DetouringStream::with_left_out(const StreamReply& reply) {
   StreamReply out = merge_left_out(reply, detour_->left_out, position_, detour_->told);
   position_ = out.end;
   if (position_.time >= detour_->left_out.behind) {

@@ -56,7 +56,7 @@ class DetouringStream final : public ChangeStream {
       : pool_(std::move(pool)), position_(std::move(from)), options_(options) {}
   Status open_stream();
   Result<StreamReply> begin_detour(const Error& error);
-  StreamReply with_left_out(StreamReply reply);
+  StreamReply with_left_out(const StreamReply& reply);
 
   std::shared_ptr<Pool> pool_;
   Position position_;  // behind all that was given out

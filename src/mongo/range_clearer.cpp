@@ -80,7 +80,7 @@ Status delete_one_by_one(DataConnection& connection, const Twin& twin, bson::Vie
 }
 
 Status delete_keys(DataConnection& connection, const Twin& twin, bson::View found) {
-  const Status deleted = connection.transact(twin.ns.database, delete_command(twin, found));
+  Status deleted = connection.transact(twin.ns.database, delete_command(twin, found));
   if (deleted) return deleted;
   const int code = deleted.error().server_code;
   if (code != kIllegal && code != kNotInTransaction) return deleted;
