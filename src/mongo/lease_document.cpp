@@ -164,9 +164,9 @@ Status renew_lease(Connection& connection, const LeaseKey& key) {
 
 Status release_lease(Connection& connection, const LeaseKey& key) {
   Status released = run_update(connection, update_of(kLeaseId, key, [](bson::Builder& change) {
-                                       auto gone = change.document("$unset");
-                                       gone->append("owner", true);
-                                     }));
+                                 auto gone = change.document("$unset");
+                                 gone->append("owner", true);
+                               }));
   if (!released && released.error().code == ErrorCode::superseded) return {};
   return released;
 }
