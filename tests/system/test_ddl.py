@@ -263,6 +263,7 @@ def outcome(servers, module_plm, portable_job, request) -> Outcome:
     plm.wait_for("indexes", lambda s: s["initialSync"]["indexes"]["built"] >= s["initialSync"]["indexes"]["total"])
     synchronising = compare_all(servers, synchronising=True)
     plm.finish(120)
+    plm.stop()  # other tests work on this target before the module ends
     return Outcome(synchronising, compare_all(servers))
 
 

@@ -116,6 +116,7 @@ def stages(servers, module_plm, request) -> Stages:
     wanted = look(servers.source.admin)
     synchronising = look(target)
     report = plm.finish(120)["finalization"]["unsuccessfulIndexes"]
+    plm.stop()  # other tests work on this target before the module ends
     return Stages(wanted, synchronising, look(target), report)
 
 
