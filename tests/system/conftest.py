@@ -54,10 +54,17 @@ def portable() -> bool:
 
 @pytest.fixture
 def plm(pair: Pair, tmp_path: Path, portable: bool) -> Iterator[Plm]:
-    """A plm for the shared servers, not running yet."""
+    """A plm for the shared servers, not running yet; nor is another one, which would have the lease on the target."""
+    for other in MODULE_PLMS:
+        if other.process:
+            other.kill9()
     daemon = Plm(pair.source.uri(**CLIENT), pair.target.uri(**CLIENT), tmp_path, portable=portable)
     yield daemon
     daemon.stop()
+
+
+# Those that outlive a test.
+MODULE_PLMS: list[Plm] = []
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +79,7 @@ def module_plm(servers: Pair, tmp_path_factory: pytest.TempPathFactory) -> Itera
             server.heal()
         servers.wipe()
         made.append(Plm(servers.source.uri(), servers.target.uri(), tmp_path_factory.mktemp("plm"), portable=portable))
+        MODULE_PLMS.append(made[-1])
         return made[-1]
 
     yield make

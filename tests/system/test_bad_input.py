@@ -79,8 +79,13 @@ BODIES = [
 
 
 @pytest.fixture(scope="module")
-def idle_plm(module_plm):
-    return module_plm().run()
+def resting_plm(module_plm):
+    return module_plm()
+
+
+@pytest.fixture
+def idle_plm(resting_plm):
+    return resting_plm if resting_plm.process else resting_plm.run()
 
 
 @pytest.mark.parametrize("body, named", BODIES, ids=lambda value: value.decode("latin1") if isinstance(value, bytes) else "")

@@ -137,5 +137,10 @@ def test_a_malformed_entry_is_refused_and_named(servers, idle_plm, list_name, en
 
 
 @pytest.fixture(scope="module")
-def idle_plm(module_plm):
-    return module_plm().run()
+def resting_plm(module_plm):
+    return module_plm()
+
+
+@pytest.fixture
+def idle_plm(resting_plm):
+    return resting_plm if resting_plm.process else resting_plm.run()
