@@ -121,40 +121,33 @@ Status Controller::ask(Request request) {
 }
 
 Status Controller::start(const JobOptions& options) {
-  if (auto allowed = refuse_early(JobEvent::start, "start"); !allowed) return allowed;
+  if (auto allowed = refuse_early("start", [this] { return allows(JobEvent::start); }); !allowed) return allowed;
   return ask([this, options] { return do_start(options); });
 }
 Status Controller::pause() {
-  if (auto allowed = refuse_early(JobEvent::pause, "pause"); !allowed) return allowed;
+  if (auto allowed = refuse_early("pause", [this] { return allows(JobEvent::pause); }); !allowed) return allowed;
   return ask([this] { return do_pause(); });
 }
 Status Controller::resume(bool from_failure) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!standby_for_.empty()) return fail(standing_by(standby_for_));
-    const bool may_resume = record_.state == JobState::paused || record_.state == JobState::failed;
-    if (load_error_.empty() && !may_resume) return wrong_state("resume", record_.state);
-  }
+  const auto may_resume = [this] { return allows(JobEvent::resume) || allows(JobEvent::resume_running); };
+  if (auto allowed = refuse_early("resume", may_resume); !allowed) return allowed;
   return ask([this, from_failure] { return do_resume(from_failure); });
 }
 Status Controller::finalize(const FinalizeOptions& options) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!standby_for_.empty()) return fail(standing_by(standby_for_));
-    if (load_error_.empty() && !finalize_event(options)) return wrong_state("finalize", record_.state);
-  }
+  const auto may_finalize = [&] { return finalize_event(options).has_value(); };
+  if (auto allowed = refuse_early("finalize", may_finalize); !allowed) return allowed;
   return ask([this, options] { return do_finalize(options); });
 }
 Status Controller::reset() {
-  if (auto allowed = refuse_early(JobEvent::reset, "reset"); !allowed) return allowed;
+  if (auto allowed = refuse_early("reset", [this] { return allows(JobEvent::reset); }); !allowed) return allowed;
   return ask([this] { return do_reset(); });
 }
 
 // What the state forbids is refused at once, not behind a long piece of work.
-Status Controller::refuse_early(JobEvent event, std::string_view request) const {
+Status Controller::refuse_early(std::string_view request, const std::function<bool()>& allowed) const {
   const std::lock_guard lock(mutex_);
   if (!standby_for_.empty()) return fail(standing_by(standby_for_));
-  if (!load_error_.empty() || transition(record_.state, event)) return {};
+  if (!load_error_.empty() || allowed()) return {};
   return wrong_state(request, record_.state);
 }
 

@@ -82,7 +82,8 @@ class Controller final : public JobControl {
  private:
   using Request = std::function<Status()>;
   Status ask(Request request);
-  [[nodiscard]] Status refuse_early(JobEvent event, std::string_view request) const;
+  [[nodiscard]] bool allows(JobEvent event) const { return transition(record_.state, event).has_value(); }
+  [[nodiscard]] Status refuse_early(std::string_view request, const std::function<bool()>& allowed) const;
   // The event that this request is in the present state. None: refused.
   [[nodiscard]] std::optional<JobEvent> finalize_event(const FinalizeOptions& options) const;
   [[nodiscard]] static Status wrong_state(std::string_view request, JobState state);

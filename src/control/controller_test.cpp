@@ -176,6 +176,14 @@ class ControllerTest : public testing::Test {
     ASSERT_TRUE(turn_until([&] { return controller_->start({}).has_value(); }));
     ASSERT_TRUE(turn_until([&] { return synchronized(); })) << describe();
   }
+  // Finalizes behind updates that are answered by reading their documents.
+  void finalize_behind_updates() {
+    target_.set_apply_mode(ApplyMode::portable);
+    replicate();
+    ASSERT_TRUE(controller_->pause());
+    for (int i = 0; i < 10; ++i) update(i, 500 + i);
+    ASSERT_TRUE(controller_->finalize());
+  }
   [[nodiscard]] bool synchronized() const { return controller_->status().initial_sync.completed; }
   void come_to_the_end() {
     ASSERT_TRUE(turn_until([&] {
@@ -676,12 +684,8 @@ TEST_F(ControllerTest, FinalizeEndsThoughDocumentsWereReadBehindF) {
 
 // The one write that stops the stream behind F.
 TEST_F(ControllerTest, FinalizeEndsThoughTheSourceWritesOnceMoreAfterAReadBehindF) {
-  target_.set_apply_mode(ApplyMode::portable);
-  replicate();
-  ASSERT_TRUE(controller_->pause());
-  for (int i = 0; i < 10; ++i) update(i, 500 + i);
-  // As soon as F is fixed the source goes on: the reads for the updates above are newer.
-  ASSERT_TRUE(controller_->finalize());
+  // As soon as F is fixed the source goes on: the reads for the updates are newer.
+  finalize_behind_updates();
   int writes = 3;
   each_turn_ = [&] {
     const bool engine_reads = controller_->status().events_applied > 0;
@@ -693,11 +697,7 @@ TEST_F(ControllerTest, FinalizeEndsThoughTheSourceWritesOnceMoreAfterAReadBehind
 // An index that is made while F moves belongs to the target when the stream has
 // brought it; the listing must not be older than F.
 TEST_F(ControllerTest, AnIndexMadeWhileFMovesIsNotLost) {
-  target_.set_apply_mode(ApplyMode::portable);
-  replicate();
-  ASSERT_TRUE(controller_->pause());
-  for (int i = 0; i < 10; ++i) update(i, 500 + i);
-  ASSERT_TRUE(controller_->finalize());
+  finalize_behind_updates();
   int turns = 0;
   each_turn_ = [&] {
     if (++turns > 40) return;

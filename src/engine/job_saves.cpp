@@ -14,7 +14,8 @@ constexpr Millis kInterval{2000};
 }  // namespace
 
 JobSaves::JobSaves(Parts parts, SavedPosition position)
-    : parts_(parts), next_(std::move(position)), last_save_(parts_.clock.steady_now()) {}
+    : parts_(parts), next_(std::move(position)),
+      saved_milestones_{next_.clone_completed, next_.sync_completed}, last_save_(parts_.clock.steady_now()) {}
 
 bool JobSaves::save_if_due() {
   if (!idle()) return false;
@@ -41,6 +42,7 @@ std::uint64_t JobSaves::save() {
     if (parts_.catalog.find(uuid)->twin_state == TwinState::unsaved) twins_.push_back(uuid);
   }
   saver_->put({++generation_, changes_to_save(parts_.catalog, changes, next_)});
+  milestones_ = {next_.clone_completed, next_.sync_completed};
   soon_ = false;
   last_save_ = parts_.clock.steady_now();
   last_position_ = next_.position.time;
@@ -49,6 +51,7 @@ std::uint64_t JobSaves::save() {
 
 std::vector<Uuid> JobSaves::done(const Saved& message) {
   saved_ = message.generation;
+  saved_milestones_ = milestones_;
   return std::exchange(twins_, {});
 }
 

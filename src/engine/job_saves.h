@@ -36,6 +36,14 @@ class JobSaves {
   // Begins a save of everything at this instant; idle() must hold. Its number.
   std::uint64_t save();
   [[nodiscard]] bool is_saved(std::uint64_t generation) const { return saved_ >= generation; }
+
+  // How far the initial sync came. Only what is saved is told: it never goes back, not even over a restart.
+  struct Milestones {
+    bool clone_completed = false;
+    bool sync_completed = false;
+  };
+  [[nodiscard]] const Milestones& milestones() const { return saved_milestones_; }
+
   // With the next chance, not only when the interval is over.
   void soon() { soon_ = true; }
   // True: a save was begun.
@@ -50,7 +58,10 @@ class JobSaves {
   Saver* saver_ = nullptr;
   std::uint64_t generation_ = 0;  // of the newest save
   std::uint64_t saved_ = 0;
-  std::vector<Uuid> twins_;  // in the newest save
+  // In the newest save:
+  std::vector<Uuid> twins_;
+  Milestones milestones_;
+  Milestones saved_milestones_;
   bool soon_ = false;
   SteadyTime last_save_{};
   ClusterTime last_position_;

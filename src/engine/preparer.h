@@ -1,7 +1,7 @@
 // Prepares collections for their copy, one a step: creates the twin, finds the
 // bounds of the ranges, and makes the indexes of a small one. There are many
 // preparers, because a server creates collections faster when it is asked for
-// many at a time (10,000 of them: 16 at a time took half as long as 4).
+// many at a time (3,000 of them: 10.9 s by 16, 22.8 s one by one).
 #pragma once
 
 #include <optional>

@@ -310,8 +310,8 @@ void Router::publish() {
     saves_.soon();
     log::info("initial sync completed", {{"clusterTime", out.replicated.text()}});
   }
-  out.clone_completed = position.clone_completed;
-  out.sync_completed = position.sync_completed;
+  out.clone_completed = saves_.milestones().clone_completed && position.clone_completed;
+  out.sync_completed = saves_.milestones().sync_completed;
   out.limit = ClusterTime::from_packed(limit_.load());
   out.ahead = std::max(position.dirty_until, parts_.progress.read_ahead.get());
   // The end of a collection that is gone lies behind the limit.

@@ -60,13 +60,13 @@ TEST(Watermark, CutsRunsThatSpanManyNumbers) {
 }
 
 TEST(Watermark, NeverClaimsWhatIsNotAcknowledgedAndNeverGoesBack) {
-  constexpr std::size_t kAppliers = 3;
+  constexpr std::size_t kRandomAppliers = 3;
   Random random(5);
-  Watermark mark = watermark(kAppliers);
-  std::vector<std::vector<std::uint64_t>> outstanding(kAppliers);
+  Watermark mark = watermark(kRandomAppliers);
+  std::vector<std::vector<std::uint64_t>> outstanding(kRandomAppliers);
   std::uint64_t before = 0;
   for (int i = 0; i < 5000; ++i) {
-    const auto applier = static_cast<std::size_t>(random.below(kAppliers));
+    const auto applier = static_cast<std::size_t>(random.below(kRandomAppliers));
     auto& mine = outstanding[applier];
     if (mine.empty() || random.chance(0.7)) {
       mine.push_back(mark.send(applier));
@@ -83,7 +83,7 @@ TEST(Watermark, NeverClaimsWhatIsNotAcknowledgedAndNeverGoesBack) {
     ASSERT_GE(mark.low(), before);
     before = mark.low();
   }
-  for (std::size_t applier = 0; applier < kAppliers; ++applier) mark.acknowledge(applier, mark.last_sent());
+  for (std::size_t applier = 0; applier < kRandomAppliers; ++applier) mark.acknowledge(applier, mark.last_sent());
   EXPECT_TRUE(mark.idle());
 }
 

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "mongo/current_op.h"
 #include "mongo/cursor.h"
 
 namespace plm::mongo {
@@ -46,29 +47,15 @@ Result<std::string> name_of(Connection& connection, const std::string& database,
 // Names of the indexes that are being built, each with the number of its build:
 // the server's thread shows them, and until that has begun the client's.
 Result<std::map<std::string, int>> running_builds(Connection& connection, const std::string& ns) {
-  bson::Builder command;
-  command.append("aggregate", 1);
+  bson::Builder match;
+  match.append("ns", ns);
   {
-    auto pipeline = command.array("pipeline");
-    {
-      auto stage = pipeline.document();
-      auto operations = stage->document("$currentOp");
-      operations->append("allUsers", true);
-    }
-    {
-      auto stage = pipeline.document();
-      auto match = stage->document("$match");
-      match->append("ns", ns);
-      auto builders = match->document("command.createIndexes");
-      builders->append("$exists", true);
-    }
-  }
-  {
-    auto cursor = command.document("cursor");
+    auto builders = match.document("command.createIndexes");
+    builders->append("$exists", true);
   }
   std::map<std::string, int> out;
   int number = 0;
-  auto read = read_all(connection, "admin", command.view(), [&](bson::View operation) {
+  auto read = read_all(connection, "admin", current_op_command(match.view()).view(), [&](bson::View operation) {
     for (const bson::Element& index : operation["command"].as_document()["indexes"].as_document()) {
       out.emplace(index.value.as_document()["name"].as_string(), number);
     }

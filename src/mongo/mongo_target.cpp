@@ -11,6 +11,7 @@
 #include "mongo/apply_probe.h"
 #include "mongo/catalog_reader.h"
 #include "mongo/connection.h"
+#include "mongo/current_op.h"
 #include "mongo/index_builder.h"
 #include "mongo/insert_command.h"
 #include "mongo/portable_writes.h"
@@ -59,30 +60,15 @@ Status run_ddl(Pool& pool, mongo::Writers& writers, const std::string& database,
 // Waits while the server works on a collMod of the collection whose client is
 // away. Errors: those of asking.
 Status wait_for_modification(Pool& pool, const Twin& twin) {
+  bson::Builder match;
+  match.append("command.collMod", twin.ns.collection).append("command.$db", twin.ns.database);
+  const bson::Document command = mongo::current_op_command(match.view());
   for (;;) {
-    bson::Builder command;
-    command.append("aggregate", 1);
-    {
-      auto pipeline = command.array("pipeline");
-      {
-        auto stage = pipeline.document();
-        auto operations = stage->document("$currentOp");
-        operations->append("allUsers", true);
-      }
-      {
-        auto stage = pipeline.document();
-        auto match = stage->document("$match");
-        match->append("command.collMod", twin.ns.collection).append("command.$db", twin.ns.database);
-      }
-    }
-    {
-      auto cursor = command.document("cursor");
-    }
     auto connection = pool.connect();
     if (!connection) return fail(connection.error());
     auto reply = connection->run("admin", command.view());
     if (!reply) return fail(reply.error());
-    if ((*reply)["cursor"].as_document()["firstBatch"].as_document().empty()) return {};
+    if (!mongo::shows_operations(reply->view())) return {};
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }
 }

@@ -1,31 +1,19 @@
 #include "mongo/silent_copies.h"
 
+#include "mongo/current_op.h"
+
 namespace plm::mongo {
 
 Result<ClusterTime> behind_silent_copies(Connection& connection, const std::string& database) {
-  bson::Builder command;
-  command.append("aggregate", 1);
+  bson::Builder match;
+  match.append("command.$db", database);
   {
-    auto pipeline = command.array("pipeline");
-    {
-      auto stage = pipeline.document();
-      auto operations = stage->document("$currentOp");
-      operations->append("allUsers", true);
-    }
-    {
-      auto stage = pipeline.document();
-      auto match = stage->document("$match");
-      match->append("command.$db", database);
-      auto copies = match->document("command.cloneCollectionAsCapped");
-      copies->append("$exists", true);
-    }
+    auto copies = match.document("command.cloneCollectionAsCapped");
+    copies->append("$exists", true);
   }
-  {
-    auto cursor = command.document("cursor");
-  }
-  auto reply = connection.run("admin", command.view());
+  auto reply = connection.run("admin", current_op_command(match.view()).view());
   if (!reply) return fail(reply.error().within("looking for cloneCollectionAsCapped"));
-  if ((*reply)["cursor"].as_document()["firstBatch"].as_document().empty()) return reply->operation_time();
+  if (!shows_operations(reply->view())) return reply->operation_time();
   return fail(Error{ErrorCode::server,
                     server_code::background_operation,
                     {},

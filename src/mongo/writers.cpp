@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "mongo/current_op.h"
 #include "mongo/cursor.h"
 #include "mongo/write_command.h"
 
@@ -81,43 +82,20 @@ Result<std::vector<std::string>> fences(Connection& connection) {
   return out;
 }
 
-bson::Document comments_command(std::string_view pattern) {
-  bson::Builder command;
-  command.append("aggregate", 1);
-  {
-    auto pipeline = command.array("pipeline");
-    {
-      auto stage = pipeline.document();
-      auto operations = stage->document("$currentOp");
-      operations->append("allUsers", true).append("truncateOps", true);
-    }
-    {
-      auto stage = pipeline.document();
-      auto match = stage->document("$match");
-      auto comment = match->document("command.comment");
-      comment->append("$regex", pattern);
-    }
-    {
-      auto stage = pipeline.document();
-      auto project = stage->document("$project");
-      project->append("opid", 1);
-    }
-  }
-  {
-    auto cursor = command.document("cursor");
-  }
-  return command.take();
-}
-
 // Until the server works on no applyOps with such a comment. What has not
 // reached it yet finds its fence gone.
 Status drain(Connection& connection, std::string_view pattern) {
-  const bson::Document command = comments_command(pattern);
+  bson::Builder match;
+  {
+    auto comment = match.document("command.comment");
+    comment->append("$regex", pattern);
+  }
+  const bson::Document command = current_op_command(match.view(), CommandText::truncated);
   const auto deadline = steady_clock::now() + kDrainLimit;
   while (steady_clock::now() < deadline) {
     auto reply = connection.run("admin", command.view());
     if (!reply) return fail(reply.error().within("looking for commands of the past"));
-    if ((*reply)["cursor"].as_document()["firstBatch"].as_document().empty()) return {};
+    if (!shows_operations(reply->view())) return {};
     std::this_thread::sleep_for(kDrainPollInterval);
   }
   return fail(ErrorCode::network, "the target still works on commands of the past");

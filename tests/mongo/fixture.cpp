@@ -114,6 +114,15 @@ void Server::fill(const Namespace& ns, int first, int last, std::size_t text_byt
   }
 }
 
+HangingBuilds::HangingBuilds(Server& server, std::string fail_point)
+    : server_(server), fail_point_(std::move(fail_point)) {
+  set("alwaysOn");
+}
+
+void HangingBuilds::set(const std::string& mode) {
+  server_.run("admin", R"({"configureFailPoint":")" + fail_point_ + R"(","mode":")" + mode + R"("})");
+}
+
 void SeamTest::SetUp() {
   if (source_uri().empty() || target_uri().empty()) GTEST_SKIP() << "PLM_TEST_SOURCE and PLM_TEST_TARGET are not set";
   database_ = database_of_this_test();

@@ -47,6 +47,24 @@ class Server {
   std::shared_ptr<mongo::Pool> pool_;
 };
 
+// As long as this lives, or until let_go(), index builds hang once they have begun.
+class HangingBuilds {
+ public:
+  explicit HangingBuilds(Server& server, std::string fail_point = "hangAfterStartingIndexBuild");
+  ~HangingBuilds() { let_go(); }
+  HangingBuilds(const HangingBuilds&) = delete;
+  HangingBuilds& operator=(const HangingBuilds&) = delete;
+  HangingBuilds(HangingBuilds&&) = delete;
+  HangingBuilds& operator=(HangingBuilds&&) = delete;
+  void let_go() { set("off"); }
+
+ private:
+  void set(const std::string& mode);
+
+  Server& server_;
+  std::string fail_point_;
+};
+
 // Each test has a database of its own on both sides.
 class SeamTest : public testing::Test {
  protected:

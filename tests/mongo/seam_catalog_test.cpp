@@ -113,7 +113,7 @@ TEST_F(Catalog, TemporaryCollectionsAreNotListed) {
 
 TEST_F(Catalog, AnIndexThatIsStillBuildingIsNotListed) {
   source_server_->fill(ns("a"), 1, 10);
-  source_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"alwaysOn"})");
+  HangingBuilds hanging(*source_server_);
   std::jthread builder([&] {
     Server(source_admin_uri()).run(database_, R"({"createIndexes":"a","indexes":[{"key":{"text":1},"name":"slow"}]})");
   });
@@ -123,7 +123,7 @@ TEST_F(Catalog, AnIndexThatIsStillBuildingIsNotListed) {
   };
   while (!building()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   const CollectionSpec during = only_collection();
-  source_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"off"})");
+  hanging.let_go();
   builder.join();
   EXPECT_THAT(during.indexes, IsEmpty());
   EXPECT_THAT(only_collection().indexes, SizeIs(1));
@@ -133,7 +133,7 @@ TEST_F(Catalog, AnIndexThatIsStillBuildingIsNotListed) {
 TEST_F(Catalog, AnIndexOfMeasurementsThatIsStillBuildingIsNotListed) {
   source_server_->run(database_, R"({"create":"s","timeseries":{"timeField":"t"}})");
   source_server_->run(database_, R"({"insert":"s","documents":[{"t":{"$date":"2024-01-01T00:00:00Z"},"x":1}]})");
-  source_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"alwaysOn"})");
+  HangingBuilds hanging(*source_server_);
   std::jthread builder([&] {
     Server(source_admin_uri()).run(database_, R"({"createIndexes":"s","indexes":[{"key":{"x":1},"name":"slow"}]})");
   });
@@ -143,7 +143,7 @@ TEST_F(Catalog, AnIndexOfMeasurementsThatIsStillBuildingIsNotListed) {
   };
   while (!building()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   const CollectionSpec during = only_collection();
-  source_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"off"})");
+  hanging.let_go();
   builder.join();
   EXPECT_THAT(during.indexes, IsEmpty());
   EXPECT_THAT(during.unfinished_indexes, SizeIs(1));

@@ -146,7 +146,7 @@ TEST_F(Faults, ABuildThatTakesLongerThanACommandMayIsWaitedFor) {
   ASSERT_TRUE(succeeded(impatient));
   const Twin a = twin("a");
   target_server_->fill(ns("a"), 1, 10);
-  target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"alwaysOn"})");
+  HangingBuilds hanging(*target_server_);
   std::vector<IndexSpec> specs;
   specs.push_back({json(R"({"key":{"x":1},"name":"x"})")});
   std::vector<IndexResult> results;
@@ -157,7 +157,7 @@ TEST_F(Faults, ABuildThatTakesLongerThanACommandMayIsWaitedFor) {
   });
   std::this_thread::sleep_for(seconds(3));
   EXPECT_FALSE(done);
-  target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"off"})");
+  hanging.let_go();
   builder.join();
   ASSERT_EQ(results.size(), 1U);
   EXPECT_TRUE(succeeded(results[0].status));
@@ -169,7 +169,7 @@ TEST_F(Faults, ABuildThatIsNotWaitedForAnyMoreGoesOn) {
   ASSERT_TRUE(succeeded(impatient));
   const Twin a = twin("a");
   target_server_->fill(ns("a"), 1, 10);
-  target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"alwaysOn"})");
+  HangingBuilds hanging(*target_server_);
   std::vector<IndexSpec> specs;
   specs.push_back({json(R"({"key":{"x":1},"name":"x"})")});
   std::atomic<bool> stop = false;
@@ -183,7 +183,7 @@ TEST_F(Faults, ABuildThatIsNotWaitedForAnyMoreGoesOn) {
   ASSERT_EQ(results.size(), 1U);
   ASSERT_FALSE(results[0].status);
   EXPECT_EQ(results[0].status.error().code, ErrorCode::cancelled);
-  target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuild","mode":"off"})");
+  hanging.let_go();
   EXPECT_TRUE(succeeded(target_->create_indexes(a, specs).at(0).status));
 }
 

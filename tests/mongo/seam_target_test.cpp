@@ -133,7 +133,7 @@ class EndingBuilds : public TargetSeam {
                                      const std::function<Status(const Twin&)>& end) {
     const Twin a = twin("a");
     target_server_->fill(ns("a"), 1, 10);
-    target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuildUnlocked","mode":"alwaysOn"})");
+    HangingBuilds hanging(*target_server_, "hangAfterStartingIndexBuildUnlocked");
     std::vector<IndexResult> results;
     std::jthread builder([&] { results = target_->create_indexes(a, indexes); });
     const auto building = [&] {
@@ -143,7 +143,7 @@ class EndingBuilds : public TargetSeam {
     while (!building()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     std::jthread dropper([&] { EXPECT_TRUE(succeeded(end(a))); });
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    target_server_->run("admin", R"({"configureFailPoint":"hangAfterStartingIndexBuildUnlocked","mode":"off"})");
+    hanging.let_go();
     builder.join();
     dropper.join();
     EXPECT_THAT(*target_->list_indexes(a), IsEmpty());

@@ -6,12 +6,14 @@ Everything runs with authorisation and with users of the least roles, so each te
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo.collection import Collection
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
@@ -39,7 +41,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 @pytest.fixture
 def pair(servers: Pair) -> Pair:
-    """The shared servers, empty, and in order whatever the last test did to them."""
+    """The shared servers, empty, in order whatever the last test did to them, and no plm at work on them."""
+    for other in MODULE_PLMS:
+        if other.process:
+            other.kill9()
     for server in servers:
         server.heal()
     servers.wipe()
@@ -54,16 +59,13 @@ def portable() -> bool:
 
 @pytest.fixture
 def plm(pair: Pair, tmp_path: Path, portable: bool) -> Iterator[Plm]:
-    """A plm for the shared servers, not running yet; nor is another one, which would have the lease on the target."""
-    for other in MODULE_PLMS:
-        if other.process:
-            other.kill9()
+    """A plm for the shared servers, not running yet."""
     daemon = Plm(pair.source.uri(**CLIENT), pair.target.uri(**CLIENT), tmp_path, portable=portable)
     yield daemon
     daemon.stop()
 
 
-# Those that outlive a test.
+# Those that outlive a test; each would have the lease on the target.
 MODULE_PLMS: list[Plm] = []
 
 
@@ -85,6 +87,35 @@ def module_plm(servers: Pair, tmp_path_factory: pytest.TempPathFactory) -> Itera
     yield make
     for old in made:
         old.stop()
+
+
+@contextmanager
+def expiring_nothing(server: ReplicaSet) -> Iterator[None]:
+    """The server's own TTL monitor rests: on the source nothing would be left to copy."""
+    server.admin.admin.command("setParameter", 1, ttlMonitorEnabled=False)
+    try:
+        yield
+    finally:
+        server.admin.admin.command("setParameter", 1, ttlMonitorEnabled=True)
+
+
+def wait_for_ttl_passes(server: ReplicaSet) -> None:
+    """Until the TTL monitor, which runs each second, has certainly looked at everything that is there now."""
+
+    def passes() -> int:
+        return server.admin.admin.command("serverStatus")["metrics"]["ttl"]["passes"]
+
+    before = passes()
+    while passes() < before + 2:
+        time.sleep(0.1)
+
+
+def expires(collection: Collection, seconds: float = 20) -> bool:
+    """Whether the collection comes to be empty by itself."""
+    deadline = time.monotonic() + seconds
+    while collection.count_documents({}) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return collection.count_documents({}) == 0
 
 
 @contextmanager

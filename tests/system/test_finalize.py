@@ -7,7 +7,7 @@ import threading
 import time
 
 import bson
-from conftest import both_modes, slow_command
+from conftest import both_modes, expires, expiring_nothing, slow_command, wait_for_ttl_passes
 from lab.compare import NEVER_EXPIRES, differences, indexes
 from lab.load import Writer, fill
 
@@ -115,29 +115,20 @@ def test_an_unfinished_index_of_the_source_is_reported_as_incomplete(pair, plm):
 
 def test_ttl_removes_nothing_before_finalize(pair, plm):
     client, target = pair.source.admin, pair.target.admin
-    # Stop the source's own TTL monitor, or nothing would be left to copy.
-    client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
-    try:
+    with expiring_nothing(pair.source):
         past = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
         client.a.b.insert_many([{"_id": n, "when": past} for n in range(50)])
         client.a.b.create_index("when", expireAfterSeconds=1)
         synchronise(plm)
         assert spec_of(pair.target, "b", "when_1")["expireAfterSeconds"] == NEVER_EXPIRES
-        passes = target.admin.command("serverStatus")["metrics"]["ttl"]["passes"]
-        while target.admin.command("serverStatus")["metrics"]["ttl"]["passes"] < passes + 2:
-            time.sleep(0.1)
+        wait_for_ttl_passes(pair.target)
         assert target.a.b.count_documents({}) == 50
         client.a.b.insert_one({"_id": "late", "when": past})
         plm.wait_applied(pair.source.cluster_time())
         assert target.a.b.count_documents({}) == 51
         assert plm.finish()["finalization"]["differences"] == []
         assert spec_of(pair.target, "b", "when_1")["expireAfterSeconds"] == 1
-        deadline = time.monotonic() + 20
-        while target.a.b.count_documents({}) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert target.a.b.count_documents({}) == 0  # now it is the target's own business
-    finally:
-        client.admin.command("setParameter", 1, ttlMonitorEnabled=True)
+        assert expires(target.a.b)  # now it is the target's own business
 
 
 def test_kills_at_every_stage_of_finalize(pair, plm):

@@ -4,13 +4,12 @@ validators; and what is said about that which is not carried."""
 from __future__ import annotations
 
 import datetime
-import time
 from typing import Any
 
 import bson
 import pytest
 from bson import Timestamp
-from conftest import SMALL_STEPS, both_modes, copying, slow_command
+from conftest import SMALL_STEPS, both_modes, copying, expires, expiring_nothing, slow_command, wait_for_ttl_passes
 from lab.compare import differences
 from lab.load import Writer
 
@@ -84,20 +83,14 @@ def test_a_clustered_collection_under_load_and_kill_9(pair, plm):
 def test_a_clustered_collection_expires_nothing_before_finalize(pair, plm):
     source = pair.source.admin.a
     old = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=30)
-    pair.source.admin.admin.command("setParameter", 1, ttlMonitorEnabled=False)
-    try:
+    with expiring_nothing(pair.source):
         create_clustered(source, "expiring", expireAfterSeconds=60)
         source.expiring.insert_many([{"_id": old + datetime.timedelta(seconds=n)} for n in range(10)])
         follow(plm)
-        time.sleep(2.5)  # the target's TTL monitor runs each second
+        wait_for_ttl_passes(pair.target)
         assert differences(pair.source, pair.target, synchronising=True) == []
-    finally:
-        pair.source.admin.admin.command("setParameter", 1, ttlMonitorEnabled=True)
     plm.finish()
-    deadline = time.monotonic() + 20
-    while pair.target.admin.a.expiring.count_documents({}) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert pair.target.admin.a.expiring.count_documents({}) == 0  # the target expires by itself now
+    assert expires(pair.target.admin.a.expiring)  # the target expires by itself now
 
 
 # -- stored functions --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 import bson
 import pytest
-from conftest import SMALL_STEPS, both_modes, copying, slow_command
+from conftest import SMALL_STEPS, both_modes, copying, expires, expiring_nothing, slow_command, wait_for_ttl_passes
 from lab.compare import differences
 from pymongo.errors import OperationFailure
 
@@ -161,9 +161,9 @@ def test_kill_9_again_and_again(pair, plm):
     """What a restart meets again is changed to be the same; a granularity knows no way back."""
     source = pair.source.admin.a
     create(source)
-    source.series.insert_many(measurements(0, 5000, filler="x" * 50))
+    source.series.insert_many(measurements(0, 5000, filler="x" * 400))
     plm.run()
-    with slow_command(pair.target, "insert", 50):
+    with slow_command(pair.target, "insert", 100):
         plm.start(**SMALL_STEPS)
         plm.wait_for("the middle of the copy", copying)
         plm.kill9()
@@ -188,8 +188,7 @@ def test_kill_9_again_and_again(pair, plm):
 def test_nothing_expires_on_the_target_before_finalize(pair, plm):
     source = pair.source.admin.a
     old = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=30)
-    pair.source.admin.admin.command("setParameter", 1, ttlMonitorEnabled=False)
-    try:
+    with expiring_nothing(pair.source):
         create(source, expireAfterSeconds=60)
         create(source, "later")
         for name in ("series", "later"):
@@ -197,13 +196,9 @@ def test_nothing_expires_on_the_target_before_finalize(pair, plm):
         follow(plm, pair)
         source.command({"collMod": "later", "expireAfterSeconds": 60})
         applied(plm, pair)
-        time.sleep(2.5)  # the target's TTL monitor runs each second
+        wait_for_ttl_passes(pair.target)
         assert differences(pair.source, pair.target, synchronising=True) == []
-    finally:
-        pair.source.admin.admin.command("setParameter", 1, ttlMonitorEnabled=True)
-    deadline = time.monotonic() + 20
-    while source.series.count_documents({}) + source.later.count_documents({}) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    assert expires(source.series) and expires(source.later)
     plm.finish()
     assert differences(pair.source, pair.target) == []
     assert options_of(pair.target)["expireAfterSeconds"] == 60
