@@ -175,6 +175,8 @@ class ReplicaSet:
         self.thaw()
         if "enableTestCommands" in self.parameters:
             self.fail_point("failCommand", "off")
+        # The transaction of a killed plm would keep its locks for a minute.
+        self.admin.admin.command("killAllSessions", [])
 
     def destroy(self) -> None:
         if self._client:
