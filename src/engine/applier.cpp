@@ -27,6 +27,7 @@ TargetOperation on_target(const Operation& operation) {
   out.twin = &operation.collection->twin;
   out.id = operation.id;
   out.body = operation.body;
+  if (operation.kind == OperationKind::replace) out.kind = TargetOperation::Kind::replace;
   if (operation.kind == OperationKind::erase) out.kind = TargetOperation::Kind::erase;
   if (operation.kind == OperationKind::update) out.kind = TargetOperation::Kind::diff;
   return out;

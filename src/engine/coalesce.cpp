@@ -17,6 +17,18 @@ void add_capped(const Operation& operation, DocumentKeySet& settled, CoalescedBa
   (in_its_place ? out.rereads : out.capped).push_back(&operation);
 }
 
+// Erases of many documents are sent in bulk. Each is the first that remains of its
+// key; where that need not be, the order stays.
+void bring_erases_together(std::vector<const Operation*>& ordered) {
+  const auto free = [](const Operation* operation) {
+    return operation->kind == OperationKind::erase && !operation->collection->strictly_ordered();
+  };
+  const auto rest = std::stable_partition(ordered.begin(), ordered.end(), free);
+  std::stable_sort(ordered.begin(), rest, [](const Operation* left, const Operation* right) {
+    return left->collection->source_uuid < right->collection->source_uuid;
+  });
+}
+
 }  // namespace
 
 CoalescedBatch coalesce(std::span<const Operation> operations) {
@@ -48,6 +60,7 @@ CoalescedBatch coalesce(std::span<const Operation> operations) {
   std::ranges::reverse(out.rereads);
   std::ranges::reverse(out.ordered);
   std::ranges::reverse(out.capped);
+  bring_erases_together(out.ordered);
   return out;
 }
 

@@ -34,7 +34,7 @@ using DocumentKeySet = std::unordered_set<DocumentKey, DocumentKeyHash, Document
 struct CoalescedBatch {
   std::vector<const Operation*> inserts;  // each the first that remains of its key; any order
   std::vector<const Operation*> rereads;  // likewise
-  std::vector<const Operation*> ordered;  // after the inserts and rereads, in this order
+  std::vector<const Operation*> ordered;  // after the inserts and rereads, in this order; erases first
   // Of capped collections, apart from the rereads above: whose keys are removed
   // first, all of them, and what then is done in this order.
   std::vector<const Operation*> removed;

@@ -117,6 +117,16 @@ TEST_F(CoalesceTest, EqualNumbersInsideDocumentsAreOneKey) {
   expect({}, {}, {2});
 }
 
+TEST_F(CoalesceTest, ErasesComeFirstAndByCollection) {
+  add(update, "1");
+  add(erase, "2");
+  add(erase, "2", 1);
+  add(replace, "3");
+  add(erase, "4");
+  add(erase, "1", 2);
+  expect({}, {}, {2, 5, 3, 1, 4, 6});
+}
+
 // The collation, not plm, decides which keys are equal.
 TEST_F(CoalesceTest, OfCollectionsWithACollationEverythingRemainsInOrder) {
   add(insert, "1", 2);

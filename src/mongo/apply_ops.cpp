@@ -19,6 +19,12 @@ constexpr std::size_t kMaxOperationBytes = 15U << 20U;
 // Namespace, UUID, field names and lengths of one operation.
 constexpr std::size_t kOperationOverheadBytes = 400;
 
+using Kind = TargetOperation::Kind;
+
+bool is_whole_document(const TargetOperation& operation) {
+  return operation.kind == Kind::upsert || operation.kind == Kind::replace;
+}
+
 std::size_t size_of(const TargetOperation& operation) {
   return operation.id.payload().size() + operation.body.size() + kOperationOverheadBytes;
 }
@@ -33,32 +39,43 @@ class OperationWriter {
       last_twin_ = operation.twin;
       last_ns_ = operation.twin->ns.text();
     }
+    const Kind kind = kind_on_server(operation);
     auto entry = array_.document();
-    entry->append("op", code(operation.kind));
+    entry->append("op", code(kind));
     entry->append("ns", last_ns_);
     operation.twin->uuid.append_to(*entry, "ui");
-    switch (operation.kind) {
-      case TargetOperation::Kind::upsert:
+    switch (kind) {
+      case Kind::upsert:
         entry->append("o", operation.body);
         break;
-      case TargetOperation::Kind::diff:
+      case Kind::replace:
+        write_key(*entry, "o2", operation.id);
+        entry->append("o", operation.body).append("b", true);  // inserts what is missing
+        break;
+      case Kind::diff:
         write_key(*entry, "o2", operation.id);
         entry->append("o", operation.body);
         break;
-      case TargetOperation::Kind::erase:
+      case Kind::erase:
         write_key(*entry, "o", operation.id);
         break;
     }
   }
 
  private:
-  static std::string_view code(TargetOperation::Kind kind) {
+  // What begins with a name such as $set, or $v, would not be taken for a document.
+  static Kind kind_on_server(const TargetOperation& operation) {
+    if (operation.kind != Kind::replace || (*operation.body.begin()).key == "_id") return operation.kind;
+    return Kind::upsert;
+  }
+  static std::string_view code(Kind kind) {
     switch (kind) {
-      case TargetOperation::Kind::upsert:
-        return "i";  // on a document that exists it replaces it
-      case TargetOperation::Kind::diff:
+      case Kind::upsert:
+        return "i";  // on a document that exists it fails first, inside the server, and then replaces it
+      case Kind::replace:
+      case Kind::diff:
         return "u";
-      case TargetOperation::Kind::erase:
+      case Kind::erase:
         return "d";
     }
     return {};
@@ -136,7 +153,7 @@ class Applying {
     const TargetOperation& operation = operations_[position];
     const bool other_id =
         error.server_code == server_code::immutable_field || error.server_code == server_code::id_mismatch_on_replace;
-    if (operation.kind == TargetOperation::Kind::upsert && other_id) {
+    if (is_whole_document(operation) && other_id) {
       return settle(position, erase_and_insert(connection_, *operation.twin, operation.id, operation.body));
     }
     if (error.code == ErrorCode::not_found) {
@@ -151,7 +168,7 @@ class Applying {
   // missing; anything else is tried by itself for the reason.
   Status settle_quiet_failure(std::size_t position) {
     const TargetOperation& operation = operations_[position];
-    if (operation.kind == TargetOperation::Kind::diff) {
+    if (operation.kind == Kind::diff) {
       failures_.push_back(missing(first_position_ + position));
       return {};
     }
@@ -182,8 +199,8 @@ class Applying {
 
 bool expressible_in_apply_ops(const TargetOperation& operation) {
   if (size_of(operation) > kMaxOperationBytes) return false;
-  if (operation.kind == TargetOperation::Kind::upsert) return !has_zero_timestamp(operation.body);
-  return operation.kind != TargetOperation::Kind::diff || !is_classic_update(operation.body);
+  if (is_whole_document(operation)) return !has_zero_timestamp(operation.body);
+  return operation.kind != Kind::diff || !is_classic_update(operation.body);
 }
 
 ApplyOpsCommand encode_apply_ops(std::span<const TargetOperation> operations, const DataConnection* connection) {

@@ -47,6 +47,19 @@ TEST(ApplyOps, EncodesEachKindWithTheIdentityOfItsCollection) {
   EXPECT_EQ(entry("2")["o"].as_document()["_id"].as_int64(), 7);
 }
 
+TEST(ApplyOps, AReplacementThatMightBeTakenForAnUpdateIsInserted) {
+  const bson::Document plain = document(7);
+  bson::Builder odd;
+  odd.append("$v", 2).append("_id", 7);
+  const std::vector<TargetOperation> operations = {{Kind::replace, &twin(), plain["_id"], plain.view()},
+                                                   {Kind::replace, &twin(), plain["_id"], odd.view()}};
+  const ApplyOpsCommand encoded = encode_apply_ops(operations);
+  const bson::View entries = encoded.command["applyOps"].as_document();
+  EXPECT_EQ(entries["0"].as_document()["op"].as_string(), "u");
+  EXPECT_TRUE(entries["0"].as_document()["b"].as_bool());
+  EXPECT_EQ(entries["1"].as_document()["op"].as_string(), "i");
+}
+
 TEST(ApplyOps, OneCommandIsBoundedInNumberAndSize) {
   const bson::Document small = document(1);
   const std::vector<TargetOperation> many(2000, {Kind::upsert, &twin(), small["_id"], small.view()});

@@ -7,14 +7,13 @@
 #include <optional>
 #include <thread>
 
-#include "mongo/apply_ops.h"
 #include "mongo/apply_probe.h"
 #include "mongo/catalog_reader.h"
 #include "mongo/connection.h"
 #include "mongo/current_op.h"
 #include "mongo/index_builder.h"
 #include "mongo/insert_command.h"
-#include "mongo/portable_writes.h"
+#include "mongo/operation_runs.h"
 #include "mongo/privileges.h"
 #include "mongo/range_clearer.h"
 #include "mongo/write_command.h"
@@ -103,28 +102,6 @@ Namespace name_to_modify(const Twin& twin, bson::View change) {
   return change["timeseries"] ? twin.ns.for_users() : twin.ns;
 }
 
-// Runs of operations of which all, or none, can be part of an applyOps command.
-std::size_t run_length(std::span<const TargetOperation> operations) {
-  const bool first = mongo::expressible_in_apply_ops(operations.front());
-  const auto end = std::ranges::find_if(
-      operations, [&](const TargetOperation& next) { return mongo::expressible_in_apply_ops(next) != first; });
-  return static_cast<std::size_t>(end - operations.begin());
-}
-
-Status apply_exactly(DataConnection& connection, std::span<const TargetOperation> operations, DiffSupport diffs,
-                     std::vector<OperationFailure>& failures) {
-  std::size_t position = 0;
-  while (position < operations.size()) {
-    const auto run = operations.subspan(position).first(run_length(operations.subspan(position)));
-    const Status applied = mongo::expressible_in_apply_ops(run.front())
-                               ? mongo::apply_ops(connection, run, position, failures)
-                               : mongo::apply_portably(connection, run, diffs, position, failures);
-    if (!applied) return applied;
-    position += run.size();
-  }
-  return {};
-}
-
 Result<mongo::InsertOutcome> insert_documents(mongo::Writers& writers, const Twin& twin, bson::View documents) {
   auto connection = writers.lend();
   if (!connection) return fail(connection.error());
@@ -143,7 +120,7 @@ std::vector<TargetOperation> upserts_of(const Twin& twin, bson::View documents, 
     if (out.size() == positions.size()) break;
     if (index++ != positions[out.size()]) continue;
     const bson::View document = element.value.as_document();
-    out.push_back({TargetOperation::Kind::upsert, &twin, document["_id"], document});
+    out.push_back({TargetOperation::Kind::replace, &twin, document["_id"], document});
   }
   return out;
 }
@@ -346,9 +323,7 @@ Result<std::vector<OperationFailure>> MongoTarget::apply(std::span<const TargetO
   if (operations.empty()) return failures;
   auto connection = parts_->writers.lend();
   if (!connection) return fail(connection.error());
-  const Status applied = parts_->mode == ApplyMode::exact
-                             ? apply_exactly(*connection, operations, parts_->diffs, failures)
-                             : mongo::apply_portably(*connection, operations, parts_->diffs, 0, failures);
+  const Status applied = mongo::OperationRuns(*connection, parts_->mode, parts_->diffs, failures).apply(operations);
   if (!applied) return fail(applied.error().within("applying changes"));
   return failures;
 }

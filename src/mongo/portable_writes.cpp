@@ -35,6 +35,7 @@ void append_statement(bson::Builder& statement, const TargetOperation& operation
   append_key_query(statement, operation.id);
   switch (operation.kind) {
     case Kind::upsert:
+    case Kind::replace:
       append_replacement(statement, operation.body);
       statement.append("upsert", true);
       break;
@@ -77,7 +78,7 @@ bool has_dollar_field(bson::View document) {
 // A replacement that the server takes for something else, or whose _id is
 // equal to the stored one without being identical.
 bool may_be_inserted_instead(const TargetOperation& operation, const Error& error) {
-  if (operation.kind != Kind::upsert) return false;
+  if (operation.kind != Kind::upsert && operation.kind != Kind::replace) return false;
   return has_dollar_field(operation.body) || error.server_code == server_code::immutable_field ||
          error.server_code == server_code::id_mismatch_on_replace;
 }

@@ -1,7 +1,9 @@
 #include "mongo/range_clearer.h"
 
-#include <algorithm>
+#include <span>
+#include <vector>
 
+#include "mongo/key_deletion.h"
 #include "mongo/write_command.h"
 
 namespace plm::mongo {
@@ -36,65 +38,39 @@ bson::Document find_keys_command(const Twin& twin, const KeyBounds& bounds) {
   return command.take();
 }
 
-// Deletes the documents with the keys of a batch, or of its front part when
-// they are huge.
-bson::Document delete_command(const Twin& twin, bson::View found) {
-  bson::Builder command(std::min<std::size_t>(found.size(), kMaxDeleteBytes) + 512);
-  command.append("delete", twin.ns.collection);
-  {
-    auto deletes = command.array("deletes");
-    auto statement = deletes.document();
+// Capped collections cannot be written to in transactions.
+Status delete_one_by_one(DataConnection& connection, const Twin& twin, std::span<const bson::Value> keys) {
+  while (!keys.empty()) {
+    bson::Builder command;
+    std::size_t count = 0;
+    command.append("delete", twin.ns.collection);
     {
-      auto query = statement->document("q");
-      auto id = query->document("_id");
-      auto keys = id->array("$in");
-      for (const bson::Element& element : found) {
-        const bson::Value key = element.value.as_document()["_id"];
-        if (keys.count() > 0 && command.size_bytes() + key.payload().size() > kMaxDeleteBytes) break;
-        keys.append(key);
+      auto deletes = command.array("deletes");
+      while (count < keys.size() && command.size_bytes() < kMaxDeleteBytes) {
+        auto statement = deletes.document();
+        {
+          auto query = statement->document("q");
+          query->append("_id", keys[count++]);
+        }
+        statement->append("limit", 1);
       }
     }
-    statement->append("limit", 0);
+    twin.uuid.append_to(command, "collectionUUID");
+    append_majority_write(command);
+    auto deleted = connection.write(twin.ns.database, command);
+    if (!deleted) return fail(deleted.error());
+    if (auto each = first_write_error(deleted->view()); !each) return each;
+    keys = keys.subspan(count);
   }
-  twin.uuid.append_to(command, "collectionUUID");
-  return command.take();
+  return {};
 }
 
-// Capped collections cannot be written to in transactions.
-Status delete_one_by_one(DataConnection& connection, const Twin& twin, bson::View found) {
-  bson::Builder command(found.size() * 2 + 512);
-  command.append("delete", twin.ns.collection);
-  {
-    auto deletes = command.array("deletes");
-    for (const bson::Element& element : found) {
-      if (deletes.count() > 0 && command.size_bytes() > kMaxDeleteBytes) break;
-      auto statement = deletes.document();
-      statement->append("q", element.value.as_document()).append("limit", 1);
-    }
-  }
-  twin.uuid.append_to(command, "collectionUUID");
-  append_majority_write(command);
-  auto deleted = connection.write(twin.ns.database, command);
-  if (!deleted) return fail(deleted.error());
-  return first_write_error(deleted->view());
-}
-
-Status delete_keys(DataConnection& connection, const Twin& twin, bson::View found) {
-  Status deleted = connection.transact(twin.ns.database, delete_command(twin, found));
+Status delete_all(DataConnection& connection, const Twin& twin, std::span<const bson::Value> keys) {
+  Status deleted = delete_keys(connection, twin, keys);
   if (deleted) return deleted;
   const int code = deleted.error().server_code;
   if (code != kIllegal && code != kNotInTransaction) return deleted;
-  return delete_one_by_one(connection, twin, found);
-}
-
-// A scan that has a lower bound and no upper one ends before MaxKey.
-Status delete_max_key(DataConnection& connection, const Twin& twin) {
-  bson::Builder found;
-  {
-    auto only = found.document("0");
-    only->append("_id", bson::Value(BSON_TYPE_MAXKEY, nullptr, 0));
-  }
-  return delete_keys(connection, twin, found.view());
+  return delete_one_by_one(connection, twin, keys);
 }
 
 }  // namespace
@@ -108,10 +84,14 @@ Status clear_range(DataConnection& connection, const Twin& twin, const KeyBounds
     if (!reply) return fail(reply.error());
     const bson::View found = (*reply)["cursor"].as_document()["firstBatch"].as_document();
     if (found.empty()) break;
-    if (auto deleted = delete_keys(connection, twin, found); !deleted) return deleted;
-    rest.min = bson::OwnedValue((*found.begin()).value.as_document()["_id"]);
+    std::vector<bson::Value> keys;
+    for (const bson::Element& element : found) keys.push_back(element.value.as_document()["_id"]);
+    if (auto deleted = delete_all(connection, twin, keys); !deleted) return deleted;
+    rest.min = bson::OwnedValue(keys.back());
   }
-  if (rest.min && !bounds.max) return delete_max_key(connection, twin);
+  // A scan that has a lower bound and no upper one ends before MaxKey.
+  const bson::Value max_key(BSON_TYPE_MAXKEY, nullptr, 0);
+  if (rest.min && !bounds.max) return delete_all(connection, twin, {&max_key, 1});
   return {};
 }
 

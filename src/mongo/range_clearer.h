@@ -7,9 +7,7 @@
 
 namespace plm::mongo {
 
-// Key by key, in small bounded commands, until nothing of the range is left. A
-// delete of many cannot be a retryable write, and one by one they cost the server
-// three times as much; a transaction costs it no more than the delete by itself.
+// Key by key, in small bounded commands, until nothing of the range is left.
 Status clear_range(DataConnection& connection, const Twin& twin, const KeyBounds& bounds);
 
 }  // namespace plm::mongo

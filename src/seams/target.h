@@ -29,14 +29,15 @@ namespace plm {
 // One operation of an apply_ops call. `twin` and the views outlive the call.
 struct TargetOperation {
   enum class Kind {
-    upsert,  // the whole document, replacing what is there
-    diff,    // a $v:2 diff; never creates a document
-    erase,   // fine when the document does not exist
+    upsert,   // the whole document, replacing what is there
+    replace,  // the same, faster where a document is there
+    diff,     // a $v:2 diff; never creates a document
+    erase,    // fine when the document does not exist
   };
   Kind kind = Kind::upsert;
   const Twin* twin = nullptr;
   bson::Value id;
-  bson::View body;  // upsert: the document; diff: {$v: 2, diff: {...}}
+  bson::View body;  // upsert, replace: the document; diff: {$v: 2, diff: {...}}
 };
 
 // What became of one operation that did not simply succeed.

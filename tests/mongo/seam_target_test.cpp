@@ -263,6 +263,9 @@ class Apply : public TargetSeam, public testing::WithParamInterface<ApplyMode> {
     explicit Batch(const Twin& twin) : twin_(twin) {}
     Batch& upsert(const std::string& id, const std::string& document) { return add(Kind::upsert, id, json(document)); }
     Batch& upsert(const std::string& id, bson::Document document) { return add(Kind::upsert, id, std::move(document)); }
+    Batch& replace(const std::string& id, const std::string& document) {
+      return add(Kind::replace, id, json(document));
+    }
     Batch& diff(const std::string& id, const std::string& diff) {
       return add(Kind::diff, id, json(R"({"$v":2,"diff":)" + diff + "}"));
     }
@@ -432,6 +435,64 @@ TEST_P(Apply, ManyOperationsGoInSeveralCommands) {
     EXPECT_EQ((failure.index - 4500) % 2, 0U);
   }
   EXPECT_EQ(target_->count_documents(ns("a")), 1500);
+}
+
+TEST_P(Apply, AReplacementIsWrittenWhetherItsDocumentExistsOrNot) {
+  const Twin a = twin("a");
+  const std::vector<std::string> documents = {
+      R"({ "_id" : 1, "x" : 2, "a.b" : 1, "" : 2 })",
+      R"({ "_id" : 1, "$set" : { "x" : 1 } })",
+      R"({ "_id" : 1, "$v" : 2, "diff" : { "u" : { "x" : 5 } } })",
+      R"({ "_id" : 1.0, "x" : 3 })",
+  };
+  for (const std::string& document : documents) {
+    EXPECT_THAT(apply(Batch(a).erase("1").replace("1", document)), IsEmpty());
+    EXPECT_THAT(target_server_->contents(ns("a")), ElementsAre(document));
+    EXPECT_THAT(apply(Batch(a).upsert("1", R"({"_id":1,"old":1})").replace("1", document)), IsEmpty());
+    EXPECT_THAT(target_server_->contents(ns("a")), ElementsAre(document));
+  }
+}
+
+TEST_P(Apply, ManyErasesAtOnceRemoveKeysOfAllTypes) {
+  const Twin a = twin("a");
+  const std::vector<std::string> odd = {R"({"$minKey":1})",
+                                        R"({"$maxKey":1})",
+                                        "null",
+                                        R"({"$numberDouble":"NaN"})",
+                                        R"({"x":{"y":[1]}})",
+                                        R"({"$timestamp":{"t":0,"i":0}})",
+                                        R"("")"};
+  Batch fill(a);
+  Batch erases(a);
+  for (int i = 0; i < 40; ++i) {
+    fill.upsert(number(i), "{\"_id\":" + number(i) + "}");
+    erases.erase(number(i + 1));  // the last is missing
+  }
+  for (const std::string& id : odd) {
+    fill.upsert(id, "{\"_id\":" + id + "}");
+    erases.erase(id);
+  }
+  EXPECT_THAT(apply(fill), IsEmpty());
+  EXPECT_EQ(target_->count_documents(ns("a")), 47);
+  EXPECT_THAT(apply(erases), IsEmpty());
+  EXPECT_THAT(target_server_->contents(ns("a")), ElementsAre(R"({ "_id" : 0 })"));
+}
+
+TEST_P(Apply, ManyErasesInACappedCollectionAndInOneThatIsGone) {
+  const Twin capped = twin("capped", R"({"capped":true,"size":100000})");
+  const Twin gone{ns("gone"), Uuid()};
+  Batch fill(capped);
+  Batch erases(capped);
+  Batch in_vain(gone);
+  for (int i = 0; i < 40; ++i) {
+    fill.upsert(number(i), "{\"_id\":" + number(i) + "}");
+    erases.erase(number(i));
+    in_vain.erase(number(i));
+  }
+  EXPECT_THAT(apply(fill), IsEmpty());
+  EXPECT_THAT(apply(erases), IsEmpty());
+  EXPECT_EQ(target_->count_documents(ns("capped")), 0);
+  for (const OperationFailure& failure : apply(in_vain)) EXPECT_EQ(failure.kind, OperationFailure::Kind::rejected);
 }
 
 TEST_F(TargetSeam, ProbingFindsThisServerExactAndLeavesNothingBehind) {
