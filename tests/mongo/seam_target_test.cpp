@@ -47,6 +47,21 @@ TEST_F(TargetSeam, DropsOnlyTheCollectionThatIsMeant) {
   EXPECT_EQ(target_server_->uuid_of(ns("a")), other.uuid);
 }
 
+TEST_F(TargetSeam, ClearsACollectionThatEndsWithTheGreatestKeyOfAll) {
+  const Twin a = twin("a");
+  const bson::Document last = array_of({json(R"({"_id":5})"), json(R"({"_id":{"$maxKey":1}})")});
+  const bson::Document alone = array_of({json(R"({"_id":{"$maxKey":1}})")});
+  for (const bson::Document* documents : {&last, &alone}) {
+    for (const KeyBounds& bounds : {KeyBounds{}, KeyBounds{value("5"), {}}, KeyBounds{value(R"({"$maxKey":1})"), {}}}) {
+      ASSERT_TRUE(succeeded(target_->clear_range(a, {})));
+      ASSERT_TRUE(succeeded(target_->insert(a, documents->view())));
+      ASSERT_TRUE(succeeded(target_->clear_range(a, bounds)));
+      const bool only_it = bounds.min && bounds.min.value().type() == BSON_TYPE_MAXKEY;
+      EXPECT_EQ(target_->count_documents(ns("a")), only_it && documents == &last ? 1 : 0);
+    }
+  }
+}
+
 TEST_F(TargetSeam, ClearsTheGreatestKeyOfAllWithTheLastRange) {
   const Twin a = twin("a");
   ASSERT_TRUE(succeeded(target_->insert(
