@@ -68,13 +68,6 @@ bson::Builder command_for(Operations run) {
   return command;
 }
 
-bool has_dollar_field(bson::View document) {
-  for (const bson::Element& field : document) {
-    if (field.key.starts_with('$')) return true;
-  }
-  return false;
-}
-
 // A replacement that the server takes for something else, or whose _id is
 // equal to the stored one without being identical.
 bool may_be_inserted_instead(const TargetOperation& operation, const Error& error) {

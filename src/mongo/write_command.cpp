@@ -64,8 +64,16 @@ Status first_write_error(bson::View reply) {
   return fail(write_error(entry.document()));
 }
 
+bool has_dollar_field(bson::View document) {
+  for (const bson::Element& field : document) {
+    if (field.key.starts_with('$')) return true;
+  }
+  return false;
+}
+
 void append_replacement(bson::Builder& statement, bson::View document) {
-  if (!has_zero_timestamp(document)) {
+  const bool literally = has_zero_timestamp(document) || (has_dollar_field(document) && !has_name_twice(document));
+  if (!literally) {
     statement.append("u", document);
     return;
   }

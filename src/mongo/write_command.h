@@ -30,6 +30,8 @@ inline void append_majority_write(bson::Builder& command) {
 // by a majority: a write that changes nothing waits for just that.
 Status wait_for_majority(Connection& connection);
 
+[[nodiscard]] bool has_dollar_field(bson::View document);
+
 // What an `update` makes of a whole document that is to be stored: a replacement,
 // or a pipeline where that would not leave it as it is.
 void append_replacement(bson::Builder& statement, bson::View document);

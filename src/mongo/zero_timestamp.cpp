@@ -4,7 +4,6 @@
 #include <string_view>
 
 namespace plm::mongo {
-namespace {
 
 bool has_name_twice(bson::View document) {
   std::set<std::string_view> names;
@@ -13,8 +12,6 @@ bool has_name_twice(bson::View document) {
   }
   return false;
 }
-
-}  // namespace
 
 bool has_zero_timestamp(bson::View document) {
   for (const bson::Element& field : document) {

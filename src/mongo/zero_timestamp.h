@@ -12,8 +12,10 @@
 
 namespace plm::mongo {
 
-// False for a document that has a field name twice, whose timestamp is given up:
-// mongod 6.0.5 ends when it computes how a pipeline changed one.
+// At any depth. mongod 6.0.5 ends when it computes how a pipeline changed such a document.
+[[nodiscard]] bool has_name_twice(bson::View document);
+
+// False for a document that has a field name twice: its timestamp is given up.
 [[nodiscard]] bool has_zero_timestamp(bson::View document);
 
 // Positions in an array of documents, in ascending order.

@@ -30,7 +30,7 @@ _ALL = [
     Feature("transactions", "multi-document transactions, aborted ones included"),
     Feature("open-transactions", "transactions that stay open for a while, also across start and finalize", share=0.3),
     Feature("large", "documents of some hundred KB and arrays of thousands of elements", share=0.15),
-    Feature("zero-timestamps", "Timestamp(0,0) at top level, which servers replace on insertion", on=False),
+    Feature("zero-timestamps", "Timestamp(0,0) at top level, which servers replace on insertion"),
     Feature("large-transactions", "transactions of more than one oplog entry", share=0.1),
     # -- structure
     Feature("create", "explicit create", share=0.8),
@@ -50,10 +50,10 @@ _ALL = [
     Feature("options", "storageEngine and indexOptionDefaults", share=0.3),
     Feature("pre-images", "changeStreamPreAndPostImages", share=0.3),
     Feature("capped", "capped collections, their natural order compared"),
-    Feature("clustered", "clustered collections", on=False),
+    Feature("clustered", "clustered collections"),
     Feature("convert-to-capped", "convertToCapped and cloneCollectionAsCapped", share=0.4),
-    Feature("timeseries", "time-series collections", on=False),
-    Feature("system-js", "documents of system.js", on=False, share=0.3),
+    Feature("timeseries", "time-series collections"),
+    Feature("system-js", "documents of system.js", share=0.3),
     # -- plm
     Feature("filter", "including and excluding namespaces", share=0.4),
     Feature("portable", "--apply-mode portable", share=0.35),

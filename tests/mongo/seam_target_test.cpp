@@ -468,6 +468,16 @@ TEST_P(Apply, AReplacementIsWrittenWhetherItsDocumentExistsOrNot) {
   }
 }
 
+// Natural order is part of a capped collection.
+TEST_P(Apply, AReplacementWithADollarFieldStaysInItsPlace) {
+  const Twin a = twin("a", R"({"capped":true,"size":100000})");
+  EXPECT_THAT(apply(Batch(a).upsert("1", R"({"_id":1,"old":1})").upsert("2", R"({"_id":2})")), IsEmpty());
+  EXPECT_THAT(apply(Batch(a).upsert("1", R"({"_id":1,"$x":1})")), IsEmpty());
+  EXPECT_THAT(target_server_->contents(ns("a")), ElementsAre(R"({ "_id" : 1, "$x" : 1 })", R"({ "_id" : 2 })"));
+  EXPECT_THAT(apply(Batch(a).replace("1", R"({"_id":1,"$y":1})")), IsEmpty());
+  EXPECT_THAT(target_server_->contents(ns("a")), ElementsAre(R"({ "_id" : 1, "$y" : 1 })", R"({ "_id" : 2 })"));
+}
+
 TEST_P(Apply, ManyErasesAtOnceRemoveKeysOfAllTypes) {
   const Twin a = twin("a");
   const std::vector<std::string> odd = {R"({"$minKey":1})",
