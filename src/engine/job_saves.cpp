@@ -14,8 +14,10 @@ constexpr Millis kInterval{2000};
 }  // namespace
 
 JobSaves::JobSaves(Parts parts, SavedPosition position)
-    : parts_(parts), next_(std::move(position)),
-      saved_milestones_{next_.clone_completed, next_.sync_completed}, last_save_(parts_.clock.steady_now()) {}
+    : parts_(parts),
+      next_(std::move(position)),
+      saved_milestones_{next_.clone_completed, next_.sync_completed},
+      last_save_(parts_.clock.steady_now()) {}
 
 bool JobSaves::save_if_due() {
   if (!idle()) return false;
