@@ -31,14 +31,18 @@ constexpr int kRetryableServerCodes[] = {
     175,    // QueryPlanKilled
     189,    // PrimarySteppedDown
     202,    // NetworkInterfaceExceededTimeLimit
+    211,    // KeyNotFound: a member that has just started does not know yet who signed the cluster time
     237,    // CursorKilled
     246,    // SnapshotUnavailable: "please retry the operation"
+    251,    // NoSuchTransaction: aborted meanwhile
+    256,    // TransactionCommitted: ours are repeated whole, which does no harm
     262,    // ExceededTimeLimit
     276,    // IndexBuildAborted
     290,    // TransactionExceededLifetimeLimitSeconds
     317,    // ConnectionPoolExpired
     365,    // TemporarilyUnavailable: the cache is full
     384,    // ConnectionError
+    388,    // TransactionTooLargeForCache: told when the cache is full of others' changes, too
     402,    // ResourceExhausted
     462,    // IngressRequestRateLimitExceeded
     9001,   // SocketException
@@ -76,6 +80,11 @@ bool retryable(const Error& error) {
     return std::ranges::find(retryable_labels, label) != retryable_labels.end();
   });
   return labelled || std::ranges::binary_search(kRetryableServerCodes, error.server_code);
+}
+
+bool is_refused_to_user(const Error& error) {
+  return error.code == ErrorCode::server &&
+         (error.server_code == server_code::unauthorized || error.server_code == server_code::authentication_failed);
 }
 
 }  // namespace plm

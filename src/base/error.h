@@ -51,9 +51,18 @@ using Status = Result<void>;
 // reports them to a client; and those whose text asks for another try.
 [[nodiscard]] bool retryable(const Error& error);
 
+// The server does not let this user in, or not do that: a wrong password, a
+// missing right.
+[[nodiscard]] bool is_refused_to_user(const Error& error);
+
+// Whether a running job waits until the same request succeeds: also what a
+// person takes away from plm's user may be given back.
+[[nodiscard]] inline bool worth_waiting(const Error& error) { return retryable(error) || is_refused_to_user(error); }
+
 // Server codes that the engine acts upon by name.
 namespace server_code {
 inline constexpr int unauthorized = 13;
+inline constexpr int authentication_failed = 18;
 inline constexpr int failed_to_parse = 9;
 inline constexpr int no_such_key = 8;  // per-operation "document not found" of applyOps
 inline constexpr int namespace_not_found = 26;

@@ -69,13 +69,17 @@ TEST(Retryable, IsTheTableOfServerCodes) {
       {175, "QueryPlanKilled", true},
       {189, "PrimarySteppedDown", true},
       {202, "NetworkInterfaceExceededTimeLimit", true},
+      {211, "KeyNotFound", true},
       {237, "CursorKilled", true},
       {246, "SnapshotUnavailable", true},
       {262, "ExceededTimeLimit", true},
       {276, "IndexBuildAborted", true},
       {290, "TransactionExceededLifetimeLimitSeconds", true},
       {317, "ConnectionPoolExpired", true},
+      {251, "NoSuchTransaction", true},
+      {256, "TransactionCommitted", true},
       {365, "TemporarilyUnavailable", true},
+      {388, "TransactionTooLargeForCache", true},
       {384, "ConnectionError", true},
       {402, "ResourceExhausted", true},
       {462, "IngressRequestRateLimitExceeded", true},
@@ -121,6 +125,17 @@ TEST(Retryable, IsTheTableOfServerCodes) {
   };
   for (const Case& one : cases)
     EXPECT_EQ(retryable(server_error(one.code)), one.retryable) << one.code << " " << one.name;
+}
+
+// Rights that were taken away may be given back; a job that never had them is refused at its start.
+TEST(WorthWaiting, IsWhatIsRefusedToTheUser) {
+  for (const int code : {server_code::unauthorized, server_code::authentication_failed}) {
+    EXPECT_TRUE(is_refused_to_user(server_error(code)));
+    EXPECT_TRUE(worth_waiting(server_error(code)));
+  }
+  EXPECT_TRUE(worth_waiting(server_error(189)));
+  EXPECT_FALSE(worth_waiting(server_error(server_code::duplicate_key)));
+  EXPECT_FALSE(worth_waiting({ErrorCode::superseded, server_code::unauthorized, {}, "x"}));
 }
 
 TEST(Retryable, FollowsTheLabelsOfTheReply) {

@@ -2,6 +2,9 @@
 // siblings, and join() gives it.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -58,5 +61,23 @@ class TaskGroup {
   std::optional<Error> error_;
   std::vector<std::thread> threads_;
 };
+
+// Calls `body(n)` for every n below `count`, up to `threads` at a time, and waits
+// for all. The first error keeps the others from being begun.
+inline Status for_each_below(std::size_t count, std::size_t threads, const std::function<Status(std::size_t)>& body) {
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&](const std::stop_token& stop) -> Status {
+    while (!stop.stop_requested()) {
+      const std::size_t n = next.fetch_add(1);
+      if (n >= count) break;
+      if (auto done = body(n); !done) return done;
+    }
+    return {};
+  };
+  if (count <= 1) return work({});
+  TaskGroup group;
+  for (std::size_t thread = 0; thread < std::min(count, threads); ++thread) group.add(work);
+  return group.join();
+}
 
 }  // namespace plm

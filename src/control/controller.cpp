@@ -404,7 +404,7 @@ Step Controller::tick() {
 void Controller::handle(const Error& error) {
   next_try_ = parts_.clock.steady_now() + kRetryInterval;
   if (error.code == ErrorCode::superseded) return stand_by(error);
-  if (retryable(error)) {
+  if (not_loaded_ ? retryable(error) : worth_waiting(error)) {
     if (last_trouble_ != error.message) log::warn("waiting for a server", {{"reason", error.message}});
     last_trouble_ = error.message;
     const std::lock_guard lock(mutex_);
@@ -580,22 +580,24 @@ void Controller::drop_engine() {
 
 void Controller::fail_job(const Error& error) {
   if (error.code == ErrorCode::superseded) return stand_by(error);
-  log::error("the job has failed", {{"reason", error.message}});
-  JobRecord next = record_;
   const auto state = transition(record_.state, JobEvent::fail);
   if (!state) return drop_engine();
+  JobRecord next = record_;
   next.failed_finalizing = record_.state == JobState::finalizing;
   next.state = *state;
   next.error = error.message;
+  // What another plm does to the target looks like a failure to one that was frozen
+  // and has not noticed yet: a save tells.
+  const Status saved = save_record(next);
+  if (!saved && saved.error().code == ErrorCode::superseded) return stand_by(saved.error());
+  log::error("the job has failed", {{"reason", error.message}});
   {
     const std::lock_guard lock(mutex_);
     record_ = next;
   }
-  record_unsaved_ = true;
+  record_unsaved_ = !saved;
   next_try_ = {};
-  // Ending the threads takes a while: the failure is said and saved before.
-  if (save_record(record_)) record_unsaved_ = false;
-  drop_engine();
+  drop_engine();  // ending the threads takes a while
   conversion_.reset();
 }
 
@@ -726,6 +728,7 @@ Result<Step> Controller::advance_finalize() {
     note_warning(
         "the source is still being written; some documents on the target are newer than the end of replication");
   }
+  for (const std::string& warning : approach_->warnings()) note_warning(warning);
   JobRecord record = record_;
   note_waived(approach_->waived(), *record.finalization);
   const Listing listing = approach_->listing();
@@ -815,7 +818,7 @@ StatusReport Controller::status() const {
   out.source = source_monitor_.report();
   out.target = target_monitor_.report();
   for (const auto& [name, server] : {std::pair{"source", &out.source}, std::pair{"target", &out.target}}) {
-    if (!server->reachable) out.warnings.push_back(fmt::format("the {} is unreachable", name));
+    if (!server->reachable) out.warnings.push_back(server->unreachable_words(name));
   }
   if (depends_on_oplog(record)) out.oplog = oplog.use(out.last_replicated, parts_.clock.steady_now());
   if (std::string warning = oplog_warning(out); !warning.empty() && warning != out.error) {

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <set>
+#include <span>
 #include <string>
 
 #include "engine/test_seams.h"
@@ -102,10 +104,15 @@ class WatchedTarget final : public MemoryTarget {
   using MemoryTarget::MemoryTarget;
 
   [[nodiscard]] int writes_over_real_indexes() const { return late_; }
+  void instead_of_the_next_create(std::function<Result<Uuid>()> what) { create_ = std::move(what); }
 
-  Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents) override {
+  Result<Uuid> create(const Namespace& ns, bson::View options) override {
+    return create_ ? std::exchange(create_, nullptr)() : MemoryTarget::create(ns, options);
+  }
+
+  Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents, InsertFence fence) override {
     if (!strict_parts_seen().empty()) ++late_;
-    return MemoryTarget::insert(twin, documents);
+    return MemoryTarget::insert(twin, documents, fence);
   }
   Result<std::vector<OperationFailure>> apply(std::span<const TargetOperation> operations) override {
     if (!operations.empty() && !strict_parts_seen().empty()) ++late_;
@@ -114,6 +121,7 @@ class WatchedTarget final : public MemoryTarget {
 
  private:
   int late_ = 0;
+  std::function<Result<Uuid>()> create_;
 };
 
 const Namespace kNs{"db", "c"};
@@ -292,6 +300,27 @@ TEST_F(TwoProcesses, TheSecondGoesOnWhenTheFirstFallsSilent) {
   for (int i = 0; i < 5000 && target_set_.find(kNs)->documents.size() < 12; ++i) second->turn();
   EXPECT_EQ(target_set_.find(kNs)->documents.size(), 12U);
   EXPECT_EQ(controller_->status().error, "");
+}
+
+// Frozen between the creation of a collection and the look at its UUID, for so
+// long that another one took over and removed what was not saved.
+TEST_F(TwoProcesses, WhatAnotherOneDoesIsNoFailureOfTheJob) {
+  replicate();
+  target_.instead_of_the_next_create([&]() -> Result<Uuid> {
+    EXPECT_TRUE(second_store_.take_lease({"second", "elsewhere", "other machine", 4711}, 1));
+    return fail(ErrorCode::not_found, "db.later does not exist");
+  });
+  std::set<JobState> said;  // while a save is under way
+  const auto look = [&](std::span<const StoreChange>) {
+    said.insert(controller_->status().state);
+    return false;
+  };
+  store_.arm(look, Trouble::fails_before, 1);
+  ASSERT_TRUE(source_set_.create({"db", "later"}, {}));
+  for (int i = 0; i < 5000 && controller_->status().state_name() != "standby"; ++i) turn();
+  EXPECT_EQ(controller_->status().state_name(), "standby");
+  EXPECT_EQ(said, std::set{JobState::running});
+  EXPECT_EQ(saved_state(), JobState::running);
 }
 
 TEST_F(TwoProcesses, AFreshProcessThatShouldForgetTheStateDoesNotForgetAnothersJob) {

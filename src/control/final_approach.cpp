@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine/not_carried.h"
 
 namespace plm {
 
@@ -64,7 +65,10 @@ bool FinalApproach::is_hindered(const Engine& engine) const {
 Result<bool> FinalApproach::move_end(Engine& engine) {
   auto listing = list_at_one_time(parts_.source, filter_);
   if (!listing) return fail(listing.error().within("listing the source"));
+  auto lost = warnings_about_lost_parts(parts_.source, filter_);
+  if (!lost) return fail(lost.error().within("looking for halves of time-series collections"));
   listing_ = *std::move(listing);
+  warnings_ = *std::move(lost);
   end_ = listing_.as_of;
   ++moves_;
   engine.pipeline().router().stop_at(end_);

@@ -49,6 +49,8 @@ class FinalApproach {
   [[nodiscard]] const Listing& listing() const { return listing_; }
   // F did not come to cover all documents: the source is still written.
   [[nodiscard]] bool fell_short() const { return fell_short_; }
+  // What is not replicated, as the listing shows: lines for people.
+  [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
   // What the target does not hold, as waived.
   [[nodiscard]] const std::vector<ParkedDocument>& waived() const { return waived_; }
 
@@ -63,6 +65,7 @@ class FinalApproach {
   Filter filter_;
   ClusterTime end_;
   Listing listing_;
+  std::vector<std::string> warnings_;
   int moves_ = 0;
   bool fell_short_ = false;
   std::optional<SteadyTime> parked_until_;  // how long parked documents are waited for

@@ -20,7 +20,7 @@ std::vector<HealthProblem> health_problems(const StatusReport& report, WallTime 
     const auto away = now - server->unreachable_since;
     if (server->reachable || away < kUnreachableFor) continue;
     out.push_back({fmt::format("{}_unreachable", name),
-                   fmt::format("the {} has been unreachable for {} s", name,
+                   fmt::format("{} (for {} s)", server->unreachable_words(name),
                                std::chrono::duration_cast<std::chrono::seconds>(away).count())});
   }
   return out;

@@ -53,8 +53,9 @@ TEST(Health, BearsAServerThatIsAwayForLessThanAMinute) {
   report.target.unreachable_since = kNow - kUnreachableFor + Millis(1);
   EXPECT_THAT(codes(report), IsEmpty());
   report.target.unreachable_since = kNow - kUnreachableFor;
+  report.target.unreachable_because = "connection refused";
   EXPECT_THAT(codes(report), ElementsAre("target_unreachable"));
-  EXPECT_EQ(health_problems(report, kNow).front().reason, "the target has been unreachable for 60 s");
+  EXPECT_EQ(health_problems(report, kNow).front().reason, "the target is unreachable: connection refused (for 60 s)");
   report.source.reachable = false;
   report.source.unreachable_since = kNow - Millis(125'000);
   EXPECT_THAT(codes(report), ElementsAre("source_unreachable", "target_unreachable"));

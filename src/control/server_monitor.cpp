@@ -15,7 +15,10 @@ constexpr Millis kPatience{5000};
 }  // namespace
 
 ServerMonitor::ServerMonitor(std::string name, std::string redacted_uri, Clock& clock, Probe probe, Drive drive)
-    : name_(std::move(name)), clock_(clock), probe_(std::move(probe)), report_{std::move(redacted_uri), {}, true, {}} {
+    : name_(std::move(name)),
+      clock_(clock),
+      probe_(std::move(probe)),
+      report_{std::move(redacted_uri), {}, true, {}, {}} {
   if (drive == Drive::threads) thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -25,6 +28,7 @@ ServerReport ServerMonitor::report() const {
   if (out.reachable && asked_at_ && clock_.wall_now() - *asked_at_ > kPatience) {
     out.reachable = false;
     out.unreachable_since = *asked_at_;
+    out.unreachable_because = "it does not answer";
   }
   return out;
 }
@@ -40,12 +44,16 @@ void ServerMonitor::ask() {
   if (version) {
     if (!report_.reachable) log::info("server is reachable again", {{"server", name_}});
     report_.reachable = true;
+    report_.unreachable_because.clear();
     report_.version = *version;
-  } else if (report_.reachable) {
+    return;
+  }
+  if (report_.reachable) {
     report_.reachable = false;
     report_.unreachable_since = asked_at;
     log::warn("server is unreachable", {{"server", name_}, {"reason", version.error().message}});
   }
+  report_.unreachable_because = version.error().message;
 }
 
 void ServerMonitor::run(const std::stop_token& stop) {

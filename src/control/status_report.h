@@ -1,9 +1,12 @@
 // The truth about a job at one moment, for /status, /metrics and people.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -35,6 +38,12 @@ struct ServerReport {
   std::string version;
   bool reachable = true;
   WallTime unreachable_since{};
+  std::string unreachable_because;  // the last reason; only while it is not reachable
+
+  // One line for people.
+  [[nodiscard]] std::string unreachable_words(std::string_view name) const {
+    return fmt::format("the {} is unreachable: {}", name, unreachable_because);
+  }
 };
 
 struct StatusReport {

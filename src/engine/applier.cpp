@@ -58,15 +58,17 @@ Result<Step> Applier::step() {
     done_ = 0;
     if (taken_.empty()) return Step::waiting;
   }
-  const std::size_t size = std::min(batch_operations_, taken_.size() - done_);
+  const std::size_t size = std::min(batch_size_.most(), taken_.size() - done_);
   const std::span<Operation> batch = std::span(taken_).subspan(done_, size);
+  const SteadyTime began = parts_.clock.steady_now();
   if (auto applied = apply(batch); !applied) {
-    if (!retryable(applied.error())) return fail(std::move(applied.error()));
+    if (!worth_waiting(applied.error())) return fail(std::move(applied.error()));
     backoff_.failed(parts_.clock.steady_now());
     parts_.progress.retrying("applying changes: " + applied.error().message);
     return Step::waiting;
   }
   backoff_.succeeded();
+  batch_size_.wrote(size, std::chrono::duration_cast<Millis>(parts_.clock.steady_now() - began));
   done_ += size;
   parts_.progress.events_applied += static_cast<std::int64_t>(size);
   queue_.acknowledge(batch.back().sequence);
@@ -140,7 +142,8 @@ Status Applier::insert_into(const Twin& twin, std::span<const Operation* const> 
   auto failures = parts_.target.insert(twin, holder.view()["documents"].document());
   if (!failures) {
     const Error& error = failures.error();
-    return fail(retryable(error) ? error.within("insert into " + twin.ns.text()) : fatal_or(error, *inserts.front()));
+    return fail(retryable(error) ? error.within("insert into " + inserts.front()->collection->ns.text())
+                                 : fatal_or(error, *inserts.front()));
   }
   for (OperationFailure& failure : *failures) {
     const Operation& operation = *inserts[failure.index];
@@ -294,14 +297,14 @@ Status Applier::reread(std::vector<Reread> rereads) {
 // Of one collection. Errors: not_found when it is gone ahead of the stream.
 Result<ReadDocuments> Applier::read_again(std::span<const Reread> rereads) {
   const CollectionRef& collection = *rereads.front().operation->collection;
-  SourceRead read{collection.source_database, collection.source_uuid, {}};
+  SourceRead read{collection.ns.database, collection.source_uuid, {}};
   std::vector<bson::OwnedValue> ids;
   for (const Reread& entry : rereads) {
     read.after = std::max(read.after, entry.operation->time);
     ids.emplace_back(entry.operation->id);
   }
   auto found = parts_.source.read_documents(read, ids);
-  if (!found) return fail(found.error().within("read again from " + collection.twin.ns.text()));
+  if (!found) return fail(found.error().within("read again from " + collection.ns.text()));
   // Until the stream has passed this time the target is ahead of it.
   parts_.progress.read_ahead.reach(found->read_time);
   parts_.progress.source_time.reach(found->read_time);
@@ -359,7 +362,7 @@ Status Applier::write_as_found(std::span<const Reread> rereads, const std::vecto
 
 Error Applier::fatal_or(const Error& error, const Operation& operation) const {
   if (retryable(error)) return error;
-  const std::string ns = operation.collection->twin.ns.text();
+  const std::string ns = operation.collection->ns.text();
   if (error.code == ErrorCode::not_found || error.server_code == server_code::namespace_not_found ||
       error.server_code == server_code::collection_uuid_mismatch) {
     return error.within("somebody else removed or replaced " + ns + " on the target");

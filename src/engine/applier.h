@@ -17,6 +17,7 @@
 
 #include "base/backoff.h"
 #include "engine/applier_queue.h"
+#include "engine/batch_size.h"
 #include "engine/coalesce.h"
 #include "engine/parking.h"
 #include "engine/progress.h"
@@ -35,8 +36,9 @@ class Applier final : public Role {
     Clock& clock;
     Progress& progress;
   };
+  // `batch_operations`: at once; 0: as many as are written in about two seconds.
   Applier(Parts parts, std::uint64_t seed, std::size_t batch_operations)
-      : parts_(parts), queue_(signal()), backoff_(seed), batch_operations_(batch_operations) {}
+      : parts_(parts), queue_(signal()), backoff_(seed), batch_size_(batch_operations) {}
 
   // The Router's end.
   [[nodiscard]] ApplierQueue& queue() { return queue_; }
@@ -71,7 +73,7 @@ class Applier final : public Role {
   Signal* router_ = nullptr;
   ApplierQueue queue_;
   Backoff backoff_;
-  std::size_t batch_operations_;
+  BatchSize batch_size_;
   std::vector<Operation> taken_;  // from the queue
   std::size_t done_ = 0;          // of `taken_`
 };

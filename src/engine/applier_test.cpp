@@ -104,6 +104,18 @@ TEST_F(ApplierTest, AnEqualIdOfAnotherTypeReplacesTheDocument) {
   EXPECT_EQ(seams_.target_set.find(kNs)->documents.begin()->second.document->view()["_id"].type(), BSON_TYPE_INT64);
 }
 
+// What was folded is as new as its last part: so is what is read for it.
+TEST_F(ApplierTest, ReadsADocumentAgainWhoseFoldedInsertMeetsAnother) {
+  on_source(R"({"_id": 1, "a": 3})");
+  on_target(R"({"_id": 1, "x": 9})");
+  send(insert, "1", R"({"_id": 1, "a": 1})");
+  send(update, "1", R"({"u": {"a": 2}})");
+  send(update, "1", R"({"u": {"a": 3}})");
+  EXPECT_TRUE(apply());
+  EXPECT_EQ(target("1"), text_of(R"({"_id": 1, "a": 3})"));
+  EXPECT_EQ(seams_.progress.events_applied, 3);
+}
+
 // ---- Reading again -----------------------------------------------------------------
 
 // A diff cannot be applied to nothing. To skip it would lose the document.

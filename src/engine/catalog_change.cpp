@@ -39,12 +39,14 @@ Collection begin_to_copy(const SchemaChange& change, std::optional<CollectionSpe
   return out;
 }
 
+void name_twin(const Namespace& ns, Collection& collection) {
+  if (!collection.ref) return;
+  collection.ref = make_ref(collection.spec, {ns, collection.ref->twin.uuid});
+}
+
 void rename(const SchemaChange& change, Collection& collection) {
   collection.spec.ns = change.ns;
-  if (!collection.ref || planted_bug("rename-by-name")) return;
-  CollectionRef ref = *collection.ref;
-  ref.twin.ns = change.ns;
-  collection.ref = std::make_shared<const CollectionRef>(std::move(ref));
+  if (!planted_bug("rename-by-name")) name_twin(change.ns, collection);
 }
 
 void create_indexes(const SchemaChange& change, Collection& collection) {
@@ -108,6 +110,7 @@ Collection* apply_to_catalog(const SchemaChange& change, ChangeOutcome outcome, 
       drop_views(change.ns.database, catalog);
       return nullptr;
     case Kind::rename:
+    case Kind::move:
     case Kind::modify:
     case Kind::create_indexes:
     case Kind::drop_indexes:
@@ -115,6 +118,7 @@ Collection* apply_to_catalog(const SchemaChange& change, ChangeOutcome outcome, 
   }
   Collection& collection = *catalog.find(change.collection);
   if (change.kind == Kind::rename) rename(change, collection);
+  if (change.kind == Kind::move) name_twin(change.ns, collection);
   if (change.kind == Kind::modify) apply_modification(change.options.view(), collection);
   if (change.kind == Kind::create_indexes) create_indexes(change, collection);
   if (change.kind == Kind::drop_indexes) drop_indexes(change, collection);

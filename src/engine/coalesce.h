@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <unordered_set>
 #include <vector>
@@ -39,14 +40,18 @@ struct CoalescedBatch {
   // first, all of them, and what then is done in this order.
   std::vector<const Operation*> removed;
   std::vector<const Operation*> capped;
+  // Those among the above that stand for several operations.
+  std::deque<Operation> folded;
 };
 
-// An absolute operation makes all earlier ones of its key superfluous. What
-// remains of one key keeps its order: an insert or a reread can only come first.
-// Of collections with a collation everything remains, in `ordered`, apart from
-// rereads, which there have to come last. Of capped ones an insertion or a
-// deletion makes superfluous what came before it: nothing of the old document
-// remains, not even its place.
+// An absolute operation makes all earlier ones of its key superfluous, and an
+// update is folded into the insert, replacement or update before it where one
+// operation can do what both do (model/diff.h). What remains of one key keeps its
+// order: an insert or a reread can only come first. Of collections with a
+// collation everything remains, in `ordered`, apart from rereads, which there
+// have to come last. Of capped ones an insertion or a deletion makes superfluous
+// what came before it: nothing of the old document remains, not even its place.
+// The result points into `operations`.
 [[nodiscard]] CoalescedBatch coalesce(std::span<const Operation> operations);
 
 }  // namespace plm

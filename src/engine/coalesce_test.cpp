@@ -11,8 +11,9 @@ namespace {
 
 class CoalesceTest : public testing::Test {
  protected:
-  void add(OperationKind kind, std::string_view id, int collection = 0) {
-    Operation added = operation(kind, collections_[static_cast<std::size_t>(collection)], id);
+  // Without a body an update can be folded into nothing.
+  void add(OperationKind kind, std::string_view id, int collection = 0, std::string_view body = "{}") {
+    Operation added = operation(kind, collections_[static_cast<std::size_t>(collection)], id, body);
     added.sequence = operations_.size() + 1;
     operations_.push_back(added);
   }
@@ -90,6 +91,51 @@ TEST_F(CoalesceTest, AnInsertSupersedesAReread) {
   add(reread, "1");
   add(insert, "1");
   expect({2}, {}, {});
+}
+
+// Two commands and two writes for each document become one.
+TEST_F(CoalesceTest, AnUpdateIsFoldedIntoTheDocumentBeforeIt) {
+  add(insert, "1", 0, R"({"_id": 1, "a": 1, "b": 1})");
+  add(update, "1", 0, R"({"u": {"a": 2}, "i": {"c": 2}})");
+  add(replace, "2", 0, R"({"_id": 2})");
+  add(update, "1", 0, R"({"u": {"c": 3}})");
+  add(update, "2", 0, R"({"i": {"d": 3}})");
+  const CoalescedBatch batch = coalesce(operations_);
+  ASSERT_EQ(batch.inserts.size(), 1U);
+  EXPECT_EQ(batch.inserts[0]->body.json(), text_of(R"({"_id": 1, "a": 2, "b": 1, "c": 3})"));
+  EXPECT_EQ(batch.inserts[0]->sequence, 4U);  // as new as the newest: a document read again has to be, too
+  ASSERT_EQ(batch.ordered.size(), 1U);
+  EXPECT_EQ(batch.ordered[0]->kind, replace);
+  EXPECT_EQ(batch.ordered[0]->body.json(), text_of(R"({"_id": 2, "d": 3})"));
+}
+
+TEST_F(CoalesceTest, UpdatesOfADocumentBecomeOne) {
+  add(update, "1", 0, R"({"u": {"a": 1}})");
+  add(update, "2", 0, R"({"u": {"a": 1}})");
+  add(update, "1", 0, R"({"u": {"a": 2, "b": 2}})");
+  const CoalescedBatch batch = coalesce(operations_);
+  ASSERT_EQ(numbers(batch.ordered), (std::vector<std::uint64_t>{3, 2}));
+  EXPECT_EQ(batch.ordered[0]->body.json(), text_of(R"({"$v": 2, "diff": {"u": {"a": 2, "b": 2}}})"));
+  EXPECT_EQ(bson::to_json(batch.ordered[0]->id), "1");
+}
+
+TEST_F(CoalesceTest, UpdatesThatNoDiffCanStandForRemain) {
+  add(insert, "1", 0, R"({"_id": 1, "a": [1]})");
+  add(update, "1", 0, R"({"sa": {"a": true, "u0": 2}})");
+  add(update, "2", 0, R"({"sa": {"a": true, "u0": 2}})");
+  add(update, "2", 0, R"({"sa": {"a": true, "u0": 3}})");
+  add(reread, "3");
+  add(update, "3", 0, R"({"u": {"a": 1}})");
+  expect({2}, {5}, {3, 4, 6});
+}
+
+TEST_F(CoalesceTest, AFoldedOperationIsSupersededAsAnyOther) {
+  add(insert, "1", 0, R"({"_id": 1})");
+  add(update, "1", 0, R"({"i": {"a": 1}})");
+  add(erase, "1");
+  add(insert, "1", 0, R"({"_id": 1, "b": 1})");
+  add(update, "1", 0, R"({"u": {"b": 2}})");
+  expect({5}, {}, {});
 }
 
 TEST_F(CoalesceTest, OtherKeysAndCollectionsAreLeftAlone) {

@@ -17,7 +17,7 @@ Result<Step> Copier::step() {
   if (!backoff_.ready(parts_.clock.steady_now())) return Step::waiting;
   auto done = work_on(*job_);
   if (!done) {
-    if (!retryable(done.error())) return fail(std::move(done.error()));
+    if (!worth_waiting(done.error())) return fail(std::move(done.error()));
     reader_.reset();
     backoff_.failed(parts_.clock.steady_now());
     parts_.progress.retrying("copying: " + done.error().message);
@@ -48,7 +48,7 @@ Result<bool> Copier::work_on(CopyJob& job) {
   }
   if (job.clear_first) {
     if (auto cleared = parts_.target.clear_range(job.collection->twin, job.bounds); !cleared) {
-      return fail(cleared.error().within("clear a range of " + job.collection->twin.ns.text()));
+      return fail(cleared.error().within("clear a range of " + job.collection->ns.text()));
     }
     job.clear_first = false;
     return false;
@@ -60,18 +60,18 @@ Result<bool> Copier::work_on(CopyJob& job) {
     return true;
   }
   // Natural order knows no way to go on from a document.
-  if (job.natural_order && retryable(copied.error()) && copied_.documents > 0) {
+  if (job.natural_order && worth_waiting(copied.error()) && copied_.documents > 0) {
     report(job, RangeEnded::How::broken);
     return true;
   }
-  return fail(copied.error().within("copy " + job.collection->twin.ns.text()));
+  return fail(copied.error().within("copy " + job.collection->ns.text()));
 }
 
 Status Copier::open_reader(CopyJob& job) {
   KeyBounds bounds = job.bounds;
   // Inclusive: the last document comes once more and replaces itself.
   if (job.resume_at) bounds.min = job.resume_at;
-  const SourceRead read{job.collection->source_database, job.collection->source_uuid, job.after};
+  const SourceRead read{job.collection->ns.database, job.collection->source_uuid, job.after};
   auto reader = parts_.source.read_range(read, bounds, {job.natural_order, 0, batch_bytes_});
   if (!reader) return fail(std::move(reader.error()));
   reader_ = *std::move(reader);
@@ -104,7 +104,14 @@ Result<bool> Copier::copy_batch(CopyJob& job) {
   read_time_ = std::max(read_time_, batch->read_time);
   parts_.progress.source_time.reach(batch->read_time);
   if (batch->count > 0) {
-    auto inserted = parts_.target.insert(job.collection->twin, batch->documents);
+    const Twin& twin = job.collection->twin;
+    const bool by_name = job.collection->under_working_name();
+    auto inserted = parts_.target.insert(twin, batch->documents, by_name ? InsertFence::name : InsertFence::number);
+    if (!inserted && by_name && retryable(inserted.error())) {
+      parts_.progress.retrying("copying: " + inserted.error().message);
+      report(job, RangeEnded::How::unsure);
+      return true;
+    }
     if (!inserted) return fail(std::move(inserted.error()));
     if (!inserted->empty()) report_rejected(job, batch->documents, *inserted);
     job.resume_at = bson::OwnedValue(batch->last_id);

@@ -94,6 +94,28 @@ TEST_F(CopierTest, ClearsWhatAnUnfinishedCopyLeft) {
   EXPECT_EQ(TestSeams::document(seams_.target_set, kNs, "1"), text_of(R"({"_id": 1, "a": 1})"));
 }
 
+// Sent again it would be a second one; what was sent is shut out first.
+TEST_F(CopierTest, ReportsAnInsertOfUnknownOutcomeUnderAWorkingName) {
+  create_source(10);
+  const Namespace name = first_working_name(seams_.source_set.find(kNs)->spec());
+  const Uuid twin = seams_.target.create(name, {}).value();
+  ref_ = make_ref(seams_.source_set.find(kNs)->spec(), {name, twin});
+  FaultPlan faults(seams_.random, {.after = 1});
+  faults.switch_off();
+  MemoryTarget target(seams_.target_set, faults);
+  Copier copier({seams_.source, target, seams_.clock, jobs_, router_, seams_.progress}, 1, 0);
+  jobs_.put(copy_job());
+  ASSERT_TRUE(copier.step());
+  faults.switch_on();
+  ASSERT_TRUE(copier.step());
+  const auto messages = router_.take();
+  ASSERT_EQ(messages.size(), 1U);
+  const auto& unsure = std::get<RangeEnded>(messages[0]);
+  EXPECT_EQ(unsure.how, RangeEnded::How::unsure);
+  EXPECT_EQ(unsure.resume_at.value().as_int64(), 2);
+  EXPECT_EQ(unsure.copied.documents, 3);
+}
+
 TEST_F(CopierTest, StopsAtABatchAndGoesOnThere) {
   create_source(10);
   create_twin();

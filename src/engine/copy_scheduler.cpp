@@ -6,10 +6,12 @@
 #include "base/log.h"
 #include "base/planted_bug.h"
 #include "engine/planner.h"
+#include "engine/working_name.h"
 
 namespace plm {
 
 void CopyScheduler::add(const Collection& collection) {
+  if (collection.data_copied() && !collection.has_its_name()) to_move_.insert(collection.uuid());
   if (collection.twin_state == TwinState::wanted) {
     to_prepare_.push_back(collection.uuid());
   } else if (collection.twin_state == TwinState::ready) {
@@ -38,12 +40,27 @@ void CopyScheduler::forget(const Uuid& collection) {
   std::erase_if(stopped_, [&](const RangeKey& key) { return key.first == collection; });
   std::erase_if(confirming_, [&](const RangeId& id) { return id.collection == collection; });
   std::erase(to_prepare_, collection);
+  to_move_.erase(collection);
   gone_.erase(collection);
 }
 
 // ---- Handing out ---------------------------------------------------------------
 
+std::optional<CopyScheduler::Move> CopyScheduler::next_move() {
+  while (!to_move_.empty()) {
+    const Collection& collection = *parts_.catalog.find(*to_move_.begin());
+    // The source may have renamed it meanwhile.
+    if (!collection.has_its_name()) {
+      const Namespace& now = collection.ref->twin.ns;
+      return Move{collection.uuid(), collection.data_copied() ? collection.spec.ns : next_working_name(now)};
+    }
+    to_move_.erase(to_move_.begin());
+  }
+  return std::nullopt;
+}
+
 void CopyScheduler::hand_out(ClusterTime position) {
+  if (!to_move_.empty()) return;
   while (preparing_.size() < settings_.preparers && hand_out_preparation()) {
   }
   while (assigned_.size() < settings_.copiers && hand_out_range(position)) {
@@ -62,7 +79,7 @@ bool CopyScheduler::hand_out_preparation() {
     job.spec = collection.spec;
     job.create_twin = collection.twin_state == TwinState::wanted;
     job.range_bytes = settings_.range_bytes;
-    job.indexes_first_weight = settings_.indexes_first_weight;
+    job.small_weight = settings_.small_weight;
     if (preparations_stop_->load()) preparations_stop_ = std::make_shared<std::atomic<bool>>(false);
     job.stop = preparations_stop_;
     if (job.create_twin) {
@@ -169,12 +186,12 @@ bool CopyScheduler::ended(const Prepared& message) {
   }
   parts_.catalog.touch_all(*collection);
   if (collection->twin_state == TwinState::preparing) {
-    if (message.twin.is_nil()) {
+    if (message.twin.uuid.is_nil()) {
       collection->twin_state = TwinState::wanted;
       to_prepare_.push_back(collection->uuid());
       return false;
     }
-    collection->ref = make_ref(collection->spec, {collection->spec.ns, message.twin});
+    collection->ref = make_ref(collection->spec, message.twin);
   } else if (message.stopped) {
     to_prepare_.push_back(collection->uuid());
     return false;
@@ -198,12 +215,14 @@ const Collection* CopyScheduler::ended(const RangeEnded& message, ClusterTime no
     gone_.insert(key.first);
     by_weight_.erase({pending_.at(key.first).weight, key.first});
   }
+  if (message.how == RangeEnded::How::unsure) to_move_.insert(key.first);
   if (range.state == RangeState::pending) {  // discarded while a copier had it
     return_pending(key.first, key.second);
     return nullptr;
   }
   CHECK(range.state == RangeState::copying);
   switch (message.how) {
+    case RangeEnded::How::unsure:
     case RangeEnded::How::stopped:
       range.resume_at = message.resume_at;
       stopped_.insert(key);
@@ -230,7 +249,9 @@ const Collection* CopyScheduler::ended(const RangeEnded& message, ClusterTime no
                                   {"documents", collection->copied.documents},
                                   {"bytes", collection->copied.size_bytes},
                                   {"ranges", collection->ranges.size()}});
-  return collection;
+  if (collection->has_its_name()) return collection;
+  to_move_.insert(key.first);
+  return nullptr;
 }
 
 void CopyScheduler::rejected(const Rejected& message, ClusterTime now) {

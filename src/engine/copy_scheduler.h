@@ -40,11 +40,11 @@ class CopyScheduler {
     std::size_t copiers = 4;               // ranges handed out at a time
     std::size_t parallel_collections = 0;  // copied at a time; 0: no limit
     std::int64_t range_bytes = 0;
-    // Collections up to this weight (planner.h) get their indexes before the data: on
-    // an empty collection the server makes them at once, behind data it runs a build
-    // of several phases, few of them at a time. A larger one would pay for that with
-    // every document.
-    std::int64_t indexes_first_weight = 0;
+    // Collections up to this weight (planner.h) get their name and their indexes before
+    // the data: on an empty collection the server makes indexes at once, behind data it
+    // runs a build of several phases, few of them at a time. A larger one would pay for
+    // that with every document, as it would for numbers instead of a working name.
+    std::int64_t small_weight = 0;
     std::size_t keep_bytes = 0;  // of all ranges together
   };
   CopyScheduler(Parts parts, const Settings& settings)
@@ -63,11 +63,22 @@ class CopyScheduler {
   // stream was processed up to there, so every later event of the range is kept.
   void hand_out(ClusterTime position);
 
+  // ---- Working names ----
+  // A collection whose twin is to get another name (working_name.h), and which one,
+  // before any more work is handed out.
+  struct Move {
+    Uuid collection;
+    Namespace to;
+  };
+  [[nodiscard]] std::optional<Move> next_move();
+  // Its twin has got it.
+  void moved(const Uuid& collection) { to_move_.erase(collection); }
+
   // ---- What the workers say ----
   // True: the twin's UUID is to be saved.
   [[nodiscard]] bool ended(const Prepared& message);
   // Sends what was kept for a range that is copied. The collection, when this was
-  // the last of its ranges; rereads count from `now` on.
+  // the last of its ranges and it has its name; rereads count from `now` on.
   [[nodiscard]] const Collection* ended(const RangeEnded& message, ClusterTime now);
   // Documents that the target refused are read again, at worst parked.
   void rejected(const Rejected& message, ClusterTime now);
@@ -130,6 +141,7 @@ class CopyScheduler {
   std::deque<RangeId> confirming_;                     // in the order of their confirmed_behind
   std::map<Uuid, std::size_t> running_;                // ranges of each collection that are assigned
   std::set<Uuid> preparing_;
+  std::set<Uuid> to_move_;  // their twins are to get another name
   StopFlag preparations_stop_ = std::make_shared<std::atomic<bool>>(false);
 };
 

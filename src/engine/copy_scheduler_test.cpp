@@ -311,7 +311,7 @@ TEST_F(CopySchedulerTest, PreparesWhatIsWantedAndWaitsForItsTwin) {
   EXPECT_TRUE(scheduler_->busy(uuid_of(1)));
   Prepared message;
   message.collection = uuid_of(1);
-  message.twin = uuid_of(9);
+  message.twin = {kNs, uuid_of(9)};
   message.ranges.resize(1);
   EXPECT_TRUE(scheduler_->ended(message)) << "to be saved";
   EXPECT_EQ(collection.twin_state, TwinState::unsaved);
@@ -333,7 +333,7 @@ TEST_F(CopySchedulerTest, PlansLaterWhatWasStoppedBehindItsTwin) {
   Prepared message;
   message.collection = uuid_of(1);
   message.stopped = true;
-  message.twin = uuid_of(9);
+  message.twin = {kNs, uuid_of(9)};
   EXPECT_TRUE(scheduler_->ended(message));
   collection.twin_state = TwinState::ready;
   scheduler_->twin_is_ready(collection);

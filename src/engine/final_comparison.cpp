@@ -39,10 +39,9 @@ bool same_fields(bson::View left, bson::View right) {
   return contained(left, right) && contained(right, left);
 }
 
-Status compare_collection(Source& source, Target& target, const Collection& collection, FinalReport& report) {
+Status compare_indexes(Target& target, const Collection& collection, FinalReport& report) {
   if (!collection.ref) return {};
-  const Namespace& ns = collection.spec.ns;
-  const std::string name = ns.for_users().text();
+  const std::string name = collection.spec.ns.for_users().text();
   auto present = target.list_indexes(collection.ref->twin);
   if (!present) return fail(std::move(present.error()));
   for (const IndexTask& task : collection.indexes) {
@@ -55,6 +54,13 @@ Status compare_collection(Source& source, Target& target, const Collection& coll
                                    ", the source as " + task.spec.spec.view().json(300));
     }
   }
+  return {};
+}
+
+Status compare_documents(Source& source, Target& target, const Collection& collection, FinalReport& report) {
+  if (!collection.ref) return {};
+  const Namespace& ns = collection.spec.ns;
+  const std::string name = ns.for_users().text();
   auto on_target = target.count_documents(ns);
   if (!on_target) return fail(std::move(on_target.error()));
   auto on_source = source.count_documents(ns);
@@ -73,7 +79,7 @@ Status compare_collection(Source& source, Target& target, const Collection& coll
 
 Status compare_options(Target& target, const std::string& database, std::span<const CollectionSpec* const> wanted,
                        FinalReport& report) {
-  auto listed = target.list_collections(database);
+  auto listed = target.list_collections({database});
   if (!listed) return fail(std::move(listed.error()));
   for (const CollectionSpec* spec : wanted) {
     const auto same_name = std::ranges::find(*listed, spec->ns, &CollectionSpec::ns);

@@ -12,10 +12,12 @@
 
 namespace plm {
 
-// Indexes, number of documents, and the natural order of capped ones. Nothing is
-// said of indexes that are known to have failed.
-[[nodiscard]] Status compare_collection(Source& source, Target& target, const Collection& collection,
-                                        FinalReport& report);
+// Their number, and the natural order of capped ones.
+[[nodiscard]] Status compare_documents(Source& source, Target& target, const Collection& collection,
+                                       FinalReport& report);
+
+// Nothing is said of indexes that are known to have failed.
+[[nodiscard]] Status compare_indexes(Target& target, const Collection& collection, FinalReport& report);
 
 // Names and options of the collections and views of one database, of which the
 // target should hold `wanted`.

@@ -109,7 +109,7 @@ Result<Step> Finalizer::step() {
   const Status status = work_on(*task);
   if (!status) {
     put_back(*task, status.error());
-    if (status.error().code == ErrorCode::cancelled || retryable(status.error())) return Step::waiting;
+    if (status.error().code == ErrorCode::cancelled || worth_waiting(status.error())) return Step::waiting;
     return fail(status.error().within("finalize"));
   }
   const std::lock_guard lock(mutex_);
@@ -134,7 +134,7 @@ void Finalizer::put_back(Task& task, const Error& error) {
   const std::lock_guard lock(mutex_);
   task.found = {};
   (task.collection != nullptr ? collections_ : comparisons_).push_front(&task);
-  if (error.code == ErrorCode::cancelled || !retryable(error)) return;
+  if (error.code == ErrorCode::cancelled || !worth_waiting(error)) return;
   backoff_.failed(clock_.steady_now());
   progress_.retrying("finalize: " + error.message);
 }
@@ -145,13 +145,24 @@ Status Finalizer::work_on(Task& task) {
   if (task.collection == nullptr) {
     status = compare_options(target_, task.database, databases_.at(task.database), found);
   } else {
-    status = make_real(*task.collection, found);
-    if (status) status = compare_collection(source_, target_, *task.collection, found);
+    status = work_on(*task.collection, found);
     // Somebody else removed it from the target: compare_options reports that.
     if (!status && status.error().server_code == server_code::namespace_not_found) status = {};
   }
   const std::lock_guard lock(mutex_);
   task.found = std::move(found);
+  return status;
+}
+
+// Documents are counted before they may expire; of a capped collection, when it
+// has its size, which must not have removed any.
+Status Finalizer::work_on(Collection& collection, FinalReport& found) {
+  Status status;
+  const bool capped = collection.spec.is_capped();
+  if (!capped) status = compare_documents(source_, target_, collection, found);
+  if (status) status = make_real(collection, found);
+  if (status) status = compare_indexes(target_, collection, found);
+  if (status && capped) status = compare_documents(source_, target_, collection, found);
   return status;
 }
 
@@ -172,7 +183,7 @@ Status Finalizer::make_real(Collection& collection, FinalReport& report) {
     auto real = make_index_real(collection, task.spec, as_is);
     if (real) {
       task.state = IndexState::built;
-    } else if (retryable(real.error()) || real.error().code == ErrorCode::cancelled) {
+    } else if (worth_waiting(real.error()) || real.error().code == ErrorCode::cancelled) {
       return real;
     } else {
       refused(task, real.error());
@@ -207,7 +218,7 @@ Status Finalizer::make_index_real(const Collection& collection, const IndexSpec&
     if (same_fields(present->spec.view(), wanted.spec.view())) return {};
     if (same_fields(present->plain().spec.view(), wanted.plain().spec.view())) {
       auto converted = convert(twin, wanted);
-      if (!converted && (retryable(converted.error()) || converted.error().code == ErrorCode::cancelled)) {
+      if (!converted && (worth_waiting(converted.error()) || converted.error().code == ErrorCode::cancelled)) {
         return converted;
       }
       // Documents that violate it: a new build would tell the same, later.
@@ -290,7 +301,7 @@ Status Finalizer::make_time_series_real(const Collection& collection) {
   bson::Builder change;
   change.append("timeseries", fields.view());
   auto modified = target_.modify(collection.ref->twin, change.view());
-  if (!modified && retryable(modified.error())) return fail(std::move(modified.error()));
+  if (!modified && worth_waiting(modified.error())) return fail(std::move(modified.error()));
   return {};
 }
 

@@ -51,6 +51,7 @@ class Finalizer final : public Role {
   [[nodiscard]] Task* take();
   void put_back(Task& task, const Error& error);
   Status work_on(Task& task);
+  Status work_on(Collection& collection, FinalReport& found);
 
   Status make_real(Collection& collection, FinalReport& report);
   Status make_index_real(const Collection& collection, const IndexSpec& wanted, const IndexSpec* present);

@@ -185,6 +185,34 @@ TEST_F(FinalizerTest, ReportsWhatDiffers) {
   EXPECT_NE(report.differences[2].find("db.v is not on the target"), std::string::npos) << report.differences[2];
 }
 
+// Everything in it is old.
+class ExpiringTarget final : public MemoryTarget {
+ public:
+  ExpiringTarget(MemoryDeployment& deployment, FaultPlan& faults)
+      : MemoryTarget(deployment, faults), deployment_(deployment) {}
+  Status modify(const Twin& twin, bson::View change) override {
+    auto modified = MemoryTarget::modify(twin, change);
+    if (change["index"].as_document()["expireAfterSeconds"]) {
+      MemoryCollection& collection = *deployment_.find(twin.ns);
+      while (!collection.documents.empty()) {
+        deployment_.remove(collection, bson::OwnedValue(collection.documents.begin()->first).value());
+      }
+    }
+    return modified;
+  }
+
+ private:
+  MemoryDeployment& deployment_;
+};
+
+TEST_F(FinalizerTest, WhatExpiresOnTheTargetAfterwardsIsNoDifference) {
+  create({R"({"v": 2, "key": {"t": 1}, "name": "t_1", "expireAfterSeconds": 5})"});
+  insert_both(R"({"_id": 1})");
+  ExpiringTarget target(seams_.target_set, seams_.faults);
+  EXPECT_TRUE(run_with(target).differences.empty());
+  EXPECT_TRUE(seams_.target_set.find(kNs)->documents.empty());
+}
+
 TEST_F(FinalizerTest, EveryStepCanBeRepeated) {
   create({kUnique, kTtl, kHidden, kPlain}, R"({"expireAfterSeconds": 60})");
   FaultPlan faults(seams_.random, {.before = 0.1, .after = 0.1});

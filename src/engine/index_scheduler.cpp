@@ -9,7 +9,7 @@ void IndexScheduler::hand_out() {
   while (outstanding_ < workers_ && !ready_.empty()) {
     Collection* collection = catalog_.find(ready_.front());
     ready_.pop_front();
-    if (collection == nullptr || collection->building || !collection->data_copied() ||
+    if (collection == nullptr || collection->building || !collection->data_copied() || !collection->has_its_name() ||
         collection->twin_state != TwinState::ready) {
       continue;
     }

@@ -61,7 +61,7 @@ class JobSaves {
   // In the newest save:
   std::vector<Uuid> twins_;
   Milestones milestones_;
-  Milestones saved_milestones_;
+  Milestones saved_milestones_;  // in the newest that is done
   bool soon_ = false;
   SteadyTime last_save_{};
   ClusterTime last_position_;

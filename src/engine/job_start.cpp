@@ -5,6 +5,7 @@
 
 #include "engine/listing.h"
 #include "engine/not_carried.h"
+#include "engine/working_name.h"
 
 namespace plm {
 
@@ -33,6 +34,9 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
   auto left_behind = source.not_carried();
   if (!left_behind) return fail(left_behind.error().within("looking for what is not replicated"));
   warnings = *std::move(left_behind);
+  auto lost = warnings_about_lost_parts(source, filter);
+  if (!lost) return fail(lost.error().within("looking for buckets without their collection"));
+  std::ranges::move(*lost, std::back_inserter(warnings));
 
   SavedJob out;
   out.position.position.time = *start;
@@ -70,16 +74,28 @@ namespace {
 // The name of each of these databases' collections, by UUID.
 Result<std::unordered_map<Uuid, Namespace, UuidHash>> names_on_target(Target& target,
                                                                       const std::vector<std::string>& databases) {
+  std::vector<std::string> readable;  // the least roles may not list the server's own
+  std::ranges::copy_if(databases, std::back_inserter(readable),
+                       [](const std::string& database) { return replicable(database, "any"); });
+  auto listed = target.list_collections(readable);
+  if (!listed) return fail(std::move(listed.error()));
   std::unordered_map<Uuid, Namespace, UuidHash> out;
-  for (const std::string& database : databases) {
-    if (!replicable(database, "any")) continue;  // the least roles may not list the server's own
-    auto listed = target.list_collections(database);
-    if (!listed) return fail(std::move(listed.error()));
-    for (const CollectionSpec& spec : *listed) {
-      if (!spec.is_view()) out.emplace(spec.uuid, spec.ns);
-    }
+  for (const CollectionSpec& spec : *listed) {
+    if (!spec.is_view()) out.emplace(spec.uuid, spec.ns);
   }
   return out;
+}
+
+// What was sent to twins under their working names before has no effect any more.
+Status shut_out_copies(SavedJob& job, Target& target) {
+  for (auto& [uuid, collection] : job.catalog.collections()) {
+    if (collection.has_its_name()) continue;
+    const Twin& twin = collection.ref->twin;
+    const Namespace next = next_working_name(twin.ns);
+    if (auto renamed = target.rename(twin, next); !renamed) return renamed;
+    collection.ref = make_ref(collection.spec, {next, twin.uuid});
+  }
+  return {};
 }
 
 Status match_twins(SavedJob& job, const std::unordered_map<Uuid, Namespace, UuidHash>& names) {
@@ -88,9 +104,7 @@ Status match_twins(SavedJob& job, const std::unordered_map<Uuid, Namespace, Uuid
     if (!collection.ref) continue;
     const auto found = names.find(collection.ref->twin.uuid);
     if (found != names.end()) {
-      CollectionRef ref = *collection.ref;
-      ref.twin.ns = found->second;
-      collection.ref = std::make_shared<const CollectionRef>(std::move(ref));
+      collection.ref = make_ref(collection.spec, {found->second, collection.ref->twin.uuid});
     } else if (std::ranges::find(job.position.dropping, uuid) != job.position.dropping.end()) {
       dropped.push_back(uuid);
     } else {
@@ -113,14 +127,15 @@ Status drop_unfinished_twins(const SavedJob& job, Target& target,
     by_name.erase(collection.ref->twin.ns);
   }
   for (const auto& [uuid, collection] : job.catalog.collections()) {
-    const auto found = by_name.find(collection.spec.ns);
-    if (collection.ref || found == by_name.end()) continue;
-    auto count = target.count_documents(collection.spec.ns);
-    if (!count) return fail(std::move(count.error()));
-    if (*count > 0) {
-      return fail(ErrorCode::wrong_state, collection.spec.ns.text() + " exists on the target and is not this job's");
+    if (collection.ref) continue;
+    for (const Namespace& name : {collection.spec.ns, first_working_name(collection.spec)}) {
+      const auto found = by_name.find(name);
+      if (found == by_name.end()) continue;
+      auto count = target.count_documents(name);
+      if (!count) return fail(std::move(count.error()));
+      if (*count > 0) return fail(ErrorCode::wrong_state, name.text() + " exists on the target and is not this job's");
+      if (auto dropped = target.drop({found->first, found->second}); !dropped) return dropped;
     }
-    if (auto dropped = target.drop({found->first, found->second}); !dropped) return dropped;
   }
   return {};
 }
@@ -145,6 +160,7 @@ Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, Stat
   if (!names) return fail(std::move(names.error()));
   if (auto matched = match_twins(**job, *names); !matched) return fail(std::move(matched.error()));
   if (auto dropped = drop_unfinished_twins(**job, target, *names); !dropped) return fail(std::move(dropped.error()));
+  if (auto shut_out = shut_out_copies(**job, target); !shut_out) return fail(std::move(shut_out.error()));
   forget_what_is_dropped(**job);
   // What the process before this one wrote behind its last save is on the
   // target: until the stream has passed the present, it may be ahead.
@@ -157,15 +173,12 @@ Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, Stat
 Result<std::vector<CollectionSpec>> present_on_target(Target& target, const Filter& filter) {
   auto databases = target.list_databases();
   if (!databases) return fail(std::move(databases.error()));
-  std::vector<CollectionSpec> out;
-  for (const std::string& database : *databases) {
-    if (!filter.may_select_in(database)) continue;
-    auto listed = target.list_collections(database);
-    if (!listed) return fail(std::move(listed.error()));
-    std::ranges::copy_if(*listed, std::back_inserter(out),
-                         [&](const CollectionSpec& spec) { return filter.selects(spec.ns); });
-  }
-  return out;
+  std::erase_if(*databases, [&](const std::string& database) { return !filter.may_select_in(database); });
+  auto listed = target.list_collections(*databases);
+  if (!listed) return listed;
+  std::erase_if(*listed,
+                [&](const CollectionSpec& spec) { return !filter.selects(spec.ns) && !is_working_name(spec.ns); });
+  return listed;
 }
 
 }  // namespace plm

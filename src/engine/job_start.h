@@ -19,10 +19,12 @@ namespace plm {
 
 // Again: what was saved, with the twins as the target has them now. A twin that
 // is gone was dropped by the change behind the saved position, or else by
-// somebody: wrong_state. None when begin_job() never came to its end.
+// somebody: wrong_state. One under a working name gets the next (working_name.h). None when begin_job() never came to
+// its end.
 [[nodiscard]] Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, StateStore& store);
 
-// Collections and views that the target has among the selected namespaces.
+// Collections and views that the target has among the selected namespaces, and
+// twins that an earlier job left under working names.
 [[nodiscard]] Result<std::vector<CollectionSpec>> present_on_target(Target& target, const Filter& filter);
 
 }  // namespace plm

@@ -124,6 +124,19 @@ TEST_F(JobStartTest, FindsItsTwinsByIdentity) {
       << "a rename took effect whose result was not saved";
 }
 
+// What the process before sent under the name that its twin has had must not land
+// behind what this one does.
+TEST_F(JobStartTest, ATwinUnderAWorkingNameGetsTheNextOne) {
+  (void)with_twin();
+  const Namespace name = first_working_name(seams_.source_set.find(kNs)->spec());
+  ASSERT_TRUE(seams_.target_set.rename(kNs, name));
+  const SavedJob job = restored();
+  const Namespace now = job.catalog.collections().at(source_uuid_).ref->twin.ns;
+  EXPECT_EQ(now, next_working_name(name));
+  EXPECT_NE(seams_.target_set.find(now), nullptr);
+  EXPECT_EQ(seams_.target_set.find(name), nullptr);
+}
+
 // What the process before wrote behind its last save is on the target; until the
 // stream has passed the present, the two sides must not be called equal.
 TEST_F(JobStartTest, TheTargetMayBeAheadOfARestartedStream) {
@@ -187,6 +200,14 @@ TEST_F(JobStartTest, AnEmptyLeftoverOfAWantedNameGoes) {
   EXPECT_EQ(seams_.target_set.find(kNs), nullptr);
 }
 
+TEST_F(JobStartTest, AnEmptyLeftoverUnderAWorkingNameGoes) {
+  (void)begin();
+  const Namespace name = first_working_name(seams_.source_set.find(kNs)->spec());
+  ASSERT_TRUE(seams_.target_set.create(name, {}));
+  EXPECT_EQ(restored().catalog.find(source_uuid_)->twin_state, TwinState::wanted);
+  EXPECT_EQ(seams_.target_set.find(name), nullptr);
+}
+
 TEST_F(JobStartTest, ACollectionWithDocumentsIsNoLeftover) {
   (void)begin();
   ASSERT_TRUE(seams_.target_set.insert(kNs, json(R"({"_id": "theirs"})").view()));
@@ -219,16 +240,18 @@ TEST_F(JobStartTest, RestoringCanBeRepeated) {
 }
 
 TEST_F(JobStartTest, ListsWhatIsInTheWayOnTheTarget) {
-  for (const Namespace& ns : {Namespace{"db", "c"}, Namespace{"db", "excluded"}, Namespace{"other", "c"}}) {
+  const Namespace left = first_working_name({{"db", "any"}, CollectionKind::collection, uuid_of(7), {}, {}});
+  for (const Namespace& ns : {Namespace{"db", "c"}, Namespace{"db", "excluded"}, Namespace{"other", "c"}, left}) {
     ASSERT_TRUE(seams_.target_set.create(ns, {}));
   }
   ASSERT_TRUE(seams_.target_set.create({"db", "v"}, json(R"({"viewOn": "c", "pipeline": []})").view()));
   ASSERT_TRUE(seams_.target_set.create({std::string(kStateDatabase), "state"}, {}));
   const auto present = present_on_target(seams_.target, Filter::make({"db.*"}, {"db.excluded"}).value());
   ASSERT_TRUE(present);
-  ASSERT_EQ(present->size(), 2U);
+  ASSERT_EQ(present->size(), 3U);
   EXPECT_EQ((*present)[0].ns, (Namespace{"db", "c"}));
-  EXPECT_TRUE((*present)[1].is_view());
+  EXPECT_EQ((*present)[1].ns, left);
+  EXPECT_TRUE((*present)[2].is_view());
 }
 
 }  // namespace

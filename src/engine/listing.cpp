@@ -2,23 +2,16 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace plm {
 
 namespace {
 
-using Database = std::vector<CollectionSpec>;
+using Databases = std::map<std::string, std::vector<CollectionSpec>>;
 
 constexpr int kMostRounds = 100;
 constexpr int kMostRoundsAtOneTime = 10;
-
-Result<Database> list_database(Source& source, const Filter& filter, const std::string& name) {
-  auto listed = source.list_collections(name);
-  if (!listed) return listed;
-  std::erase_if(*listed, [&](const CollectionSpec& spec) { return !filter.selects(spec.ns); });
-  std::ranges::sort(*listed, {}, &CollectionSpec::ns);
-  return listed;
-}
 
 Result<std::vector<std::string>> selected_databases(Source& source, const Filter& filter) {
   auto names = source.list_databases();
@@ -28,18 +21,22 @@ Result<std::vector<std::string>> selected_databases(Source& source, const Filter
   return names;
 }
 
-using Databases = std::map<std::string, Database>;
+// What is selected in these databases; those without anything are not in it.
+Result<Databases> list_databases(Source& source, const Filter& filter, const std::vector<std::string>& names) {
+  auto listed = source.list_collections(names);
+  if (!listed) return fail(std::move(listed.error()));
+  Databases out;
+  for (CollectionSpec& spec : *listed) {
+    if (filter.selects(spec.ns)) out[spec.ns.database].push_back(std::move(spec));
+  }
+  for (auto& [name, specs] : out) std::ranges::sort(specs, {}, &CollectionSpec::ns);
+  return out;
+}
 
 Result<Databases> list_all(Source& source, const Filter& filter) {
   auto names = selected_databases(source, filter);
   if (!names) return fail(std::move(names.error()));
-  Databases out;
-  for (const std::string& name : *names) {
-    auto listed = list_database(source, filter, name);
-    if (!listed) return fail(std::move(listed.error()));
-    if (!listed->empty()) out[name] = *std::move(listed);
-  }
-  return out;
+  return list_databases(source, filter, *names);
 }
 
 std::set<std::string> differing(const Databases& left, const Databases& right) {
@@ -65,43 +62,35 @@ ClusterTime Listing::newest() const {
 
 Result<Listing> list_source(Source& source, const Filter& filter) {
   Listing out;
-  std::map<std::string, Database> before;
-  auto names = selected_databases(source, filter);
-  if (!names) return fail(std::move(names.error()));
-  for (const std::string& name : *names) {
-    auto listed = list_database(source, filter, name);
-    if (!listed) return fail(std::move(listed.error()));
-    before[name] = *std::move(listed);
-  }
-
+  auto listed = list_all(source, filter);
+  if (!listed) return fail(std::move(listed.error()));
+  Databases known = *std::move(listed);
+  std::vector<std::string> names;
   for (int round = 0; round < kMostRounds; ++round) {
     auto time = source.append_note("plm lists collections");
     if (!time) return fail(std::move(time.error()));
     // In the first round databases that came or went meanwhile count, too.
+    listed = round == 0 ? list_all(source, filter) : list_databases(source, filter, names);
+    if (!listed) return fail(std::move(listed.error()));
+    Databases before;
     if (round == 0) {
       out.as_of = *time;
-      names = selected_databases(source, filter);
-      if (!names) return fail(std::move(names.error()));
-      for (const auto& [name, specs] : before) {
-        if (!std::ranges::binary_search(*names, name)) names->push_back(name);
-      }
+      before = std::exchange(known, {});
     }
-    std::vector<std::string> different;
-    for (const std::string& name : *names) {
-      auto listed = list_database(source, filter, name);
-      if (!listed) return fail(std::move(listed.error()));
-      if (round > 0) out.later[name] = *time;
-      if (*listed != before[name]) different.push_back(name);
-      before[name] = *std::move(listed);
+    for (const std::string& name : names) {
+      out.later[name] = *time;
+      before.insert(known.extract(name));
     }
+    const std::set<std::string> different = differing(before, *listed);
+    known.merge(*std::move(listed));
     if (different.empty()) {
-      for (auto& [name, specs] : before) std::ranges::move(specs, std::back_inserter(out.collections));
+      for (auto& [name, specs] : known) std::ranges::move(specs, std::back_inserter(out.collections));
       return out;
     }
-    names = std::move(different);
+    names.assign(different.begin(), different.end());
   }
   return fail(ErrorCode::wrong_state,
-              "collections of " + names->front() + " are created and dropped too often to be listed");
+              "collections of " + names.front() + " are created and dropped too often to be listed");
 }
 
 Result<Listing> list_at_one_time(Source& source, const Filter& filter) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -29,9 +30,10 @@ struct RangeId {
 struct PrepareJob {
   CollectionSpec spec;
   bool create_twin = false;
-  Uuid twin;                              // once it is created
-  std::vector<IndexSpec> indexes;         // of a new twin, plain; made at once when the collection is small
-  std::int64_t indexes_first_weight = 0;  // up to which it is
+  std::optional<Namespace> name;   // of the twin, once one was decided on
+  Twin twin;                       // once it is created
+  std::vector<IndexSpec> indexes;  // of a new twin, plain; made at once when the collection is small
+  std::int64_t small_weight = 0;   // up to which it is
   std::int64_t range_bytes = 0;
   std::shared_ptr<std::atomic<bool>> stop;
 };
@@ -64,7 +66,7 @@ struct IndexJob {
 struct Prepared {
   Uuid collection;
   bool stopped = false;  // as asked: not finished
-  Uuid twin;             // nil: not created
+  Twin twin;             // nil UUID: not created
   CollectionStats estimate;
   std::vector<KeyBounds> ranges;
   std::vector<IndexResult> indexes;  // none: not small, they follow the data
@@ -74,6 +76,7 @@ struct RangeEnded {
   enum class How {
     copied,   // every document of the range is acknowledged by the target
     stopped,  // as asked; goes on at `resume_at`
+    unsure,   // what was sent last may still arrive (working_name.h); goes on at `resume_at`
     gone,     // the collection does not exist any more, ahead of the stream
     broken,   // cannot go on from where it was: to be copied anew (natural order)
   };

@@ -33,4 +33,22 @@ std::string warning_about_view(const CollectionSpec& view, const Filter& filter)
   return "view " + view.ns.text() + " reads what is not replicated: " + missing;
 }
 
+Result<std::vector<std::string>> warnings_about_lost_parts(Source& source, const Filter& filter) {
+  auto databases = source.list_databases();
+  if (!databases) return fail(std::move(databases.error()));
+  std::vector<std::string> out;
+  for (const std::string& database : *databases) {
+    if (!filter.may_select_in(database)) continue;
+    auto lost = source.lost_parts(database);
+    if (!lost) return fail(std::move(lost.error()));
+    for (const Namespace& ns : *lost) {
+      if (!filter.selects(ns)) continue;
+      out.push_back(ns.text() + " is not replicated: " +
+                    (ns.is_buckets() ? "there is no time-series collection " + ns.for_users().text()
+                                     : "a time-series collection without its buckets"));
+    }
+  }
+  return out;
+}
+
 }  // namespace plm

@@ -7,10 +7,14 @@
 
 #include "model/collection.h"
 #include "model/filter.h"
+#include "seams/source.h"
 
 namespace plm {
 
 // A view, of which the target lacks collections that it reads. Empty: none.
 [[nodiscard]] std::string warning_about_view(const CollectionSpec& view, const Filter& filter);
+
+// Buckets without their time-series collection. Errors: those of the source.
+[[nodiscard]] Result<std::vector<std::string>> warnings_about_lost_parts(Source& source, const Filter& filter);
 
 }  // namespace plm

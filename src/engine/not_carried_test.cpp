@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/test_seams.h"
 #include "memory/json.h"
 
 namespace plm {
@@ -33,6 +34,27 @@ TEST(WarningAboutView, NamesTheCollectionsOfItsStagesAndOfPipelinesInside) {
 TEST(WarningAboutView, NamesWhatBelongsToTheServer) {
   EXPECT_EQ(warning(R"({"viewOn": "system.profile"})", {}),
             "view shop.v reads what is not replicated: shop.system.profile");
+}
+
+class SourceWithLostParts : public MemorySource {
+ public:
+  using MemorySource::MemorySource;
+  Result<std::vector<std::string>> list_databases() override { return std::vector<std::string>{"admin", "a", "b"}; }
+  Result<std::vector<Namespace>> lost_parts(const std::string& database) override {
+    return std::vector<Namespace>{
+        {database, "system.buckets.x"}, {database, "system.buckets.y"}, {database, "y"}, {database, "z"}};
+  }
+};
+
+TEST(WarningsAboutLostParts, NameThoseThatTheFilterSelects) {
+  TestSeams seams;
+  SourceWithLostParts source(seams.source_set, seams.faults);
+  const auto warnings = warnings_about_lost_parts(source, Filter::make({"a.*", "b.x"}, {"a.y"}).value());
+  ASSERT_TRUE(warnings);
+  EXPECT_EQ(*warnings,
+            (std::vector<std::string>{"a.system.buckets.x is not replicated: there is no time-series collection a.x",
+                                      "a.z is not replicated: a time-series collection without its buckets",
+                                      "b.system.buckets.x is not replicated: there is no time-series collection b.x"}));
 }
 
 }  // namespace

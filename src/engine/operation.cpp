@@ -33,7 +33,7 @@ void take_stored_form(Operation& operation) {
 
 std::shared_ptr<const CollectionRef> make_ref(const CollectionSpec& spec, const Twin& twin) {
   return std::make_shared<const CollectionRef>(
-      CollectionRef{spec.uuid, spec.ns.database, twin, spec.has_collation(), spec.is_capped()});
+      CollectionRef{spec.uuid, spec.ns, twin, spec.has_collation(), spec.is_capped()});
 }
 
 Operation operation_of(const ChangeEvent& event, const std::shared_ptr<const bson::Document>& bytes,

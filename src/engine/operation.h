@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "engine/working_name.h"
 #include "model/change_event.h"
 #include "model/collection.h"
 
@@ -15,11 +16,12 @@ namespace plm {
 // a new one after everything sent under the old one has been acknowledged.
 struct CollectionRef {
   Uuid source_uuid;
-  std::string source_database;
+  Namespace ns;  // of the source, at the stream's position
   Twin twin;
   bool collated = false;  // which _ids are equal is the server's affair
   bool capped = false;    // the order of insertions is part of the data
 
+  [[nodiscard]] bool under_working_name() const { return twin.ns != ns && is_working_name(twin.ns); }
   // One order for all documents, not one for each key.
   [[nodiscard]] bool strictly_ordered() const { return collated || capped; }
 };

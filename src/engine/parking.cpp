@@ -26,7 +26,7 @@ bool Parking::holds(const Operation& operation) const {
 
 Status Parking::park(const Operation& operation, const Error& reason) {
   if (holds(operation)) return {};
-  const ParkedDocument document{operation.collection->source_uuid, operation.collection->twin.ns,
+  const ParkedDocument document{operation.collection->source_uuid, operation.collection->ns,
                                 bson::OwnedValue(operation.id), reason.message};
   const StoreChange change = plm::park(document);
   if (auto saved = store_.save({&change, 1}); !saved) return fail(saved.error().within("saving a parked document"));
@@ -46,7 +46,7 @@ Status Parking::release(const Operation& operation) {
     change = unpark(entry->first.collection, entry->second.id.value());  // equal, not the same: 1 and 1.0
   }
   if (auto saved = store_.save({&change, 1}); !saved) return fail(saved.error().within("releasing a parked document"));
-  log::info("a parked document was written", {{"namespace", operation.collection->twin.ns.text()}});
+  log::info("a parked document was written", {{"namespace", operation.collection->ns.text()}});
   const std::lock_guard lock(mutex_);
   erase(documents_.find(key_of(operation)));
   return {};

@@ -37,7 +37,7 @@ Pipeline::Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, 
   router_ = std::make_unique<Router>(
       Router::Parts{seams.source, seams.target, seams.clock, progress_, parking_, preparations_, copies_, index_jobs_},
       Router::Settings{{settings.preparers, settings.copiers, settings.parallel_collections, settings.range_bytes,
-                        settings.indexes_first_weight, keep_bytes(settings.memory_bytes)},
+                        settings.small_weight, keep_bytes(settings.memory_bytes)},
                        settings.index_builders,
                        in_flight_bytes(settings.memory_bytes),
                        settings.filter},

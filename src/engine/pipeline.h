@@ -30,9 +30,9 @@ struct PipelineSettings {
   std::size_t index_builders = 2;
   std::size_t parallel_collections = 0;
   std::int64_t range_bytes = 64'000'000;
-  std::int64_t indexes_first_weight = 1'000'000;
-  std::int64_t batch_bytes = 0;  // of a read while copying; 0: the source's choice
-  std::size_t apply_batch_operations = 4096;
+  std::int64_t small_weight = 1'000'000;
+  std::int64_t batch_bytes = 0;            // of a read while copying; 0: the source's choice
+  std::size_t apply_batch_operations = 0;  // 0: as many as are written in about two seconds
   std::size_t memory_bytes = 512U << 20U;  // for the whole process
 };
 

@@ -4,6 +4,7 @@
 
 #include "engine/planner.h"
 #include "engine/target_schema.h"
+#include "engine/working_name.h"
 
 namespace plm {
 
@@ -15,7 +16,7 @@ Result<Step> Preparer::step() {
   if (!backoff_.ready(parts_.clock.steady_now())) return Step::waiting;
   auto prepared = prepare(*job_);
   if (!prepared) {
-    if (!retryable(prepared.error())) return fail(std::move(prepared.error()));
+    if (!worth_waiting(prepared.error())) return fail(std::move(prepared.error()));
     backoff_.failed(parts_.clock.steady_now());
     parts_.progress.retrying("preparing a copy: " + prepared.error().message);
     return Step::waiting;
@@ -35,19 +36,22 @@ Result<Prepared> Preparer::prepare(PrepareJob& job) {
     out.twin = job.twin;
     return out;
   }
-  if (job.create_twin) {
-    auto twin = create_twin(parts_.target, job.spec);
-    if (!twin) return fail(twin.error().within("create " + job.spec.ns.text()));
-    job.twin = *twin;
-    job.create_twin = false;  // what follows may have to be repeated
-  }
-  out.twin = job.twin;
   // By name: another collection of this name, or a view, has other statistics and
   // gives other bounds, and any are right. So are none.
   auto stats = parts_.source.stats(job.spec.ns);
   if (!stats && retryable(stats.error())) return fail(std::move(stats.error()));
   if (stats) out.estimate = *stats;
-  if (stats && !job.indexes.empty() && weight_of(*stats) <= job.indexes_first_weight) {
+  const bool small = weight_of(out.estimate) <= job.small_weight;
+  if (job.create_twin) {
+    // Another attempt may have created it: no second one under another name.
+    if (!job.name) job.name = small || !may_have_working_name(job.spec) ? job.spec.ns : first_working_name(job.spec);
+    auto twin = create_twin(parts_.target, job.spec, *job.name);
+    if (!twin) return fail(twin.error().within("create " + job.spec.ns.text()));
+    job.twin = *std::move(twin);
+    job.create_twin = false;  // what follows may have to be repeated
+  }
+  out.twin = job.twin;
+  if (stats && small && !job.indexes.empty()) {
     auto made = make_indexes(job);
     if (!made) return fail(std::move(made.error()));
     out.indexes = *std::move(made);
@@ -70,9 +74,9 @@ Result<std::vector<KeyBounds>> Preparer::find_ranges(const PrepareJob& job, cons
 
 Result<std::vector<IndexResult>> Preparer::make_indexes(const PrepareJob& job) {
   std::vector<IndexResult> made =
-      parts_.target.create_indexes({job.spec.ns, job.twin}, job.indexes, [&job] { return job.stop->load(); });
+      parts_.target.create_indexes(job.twin, job.indexes, [&job] { return job.stop->load(); });
   for (const IndexResult& index : made) {
-    if (!index.status && retryable(index.status.error())) {
+    if (!index.status && worth_waiting(index.status.error())) {
       return fail(index.status.error().within("index " + index.name + " of " + job.spec.ns.text()));
     }
   }

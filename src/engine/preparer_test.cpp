@@ -25,6 +25,7 @@ class PreparerTest : public testing::Test {
     out.spec = std::move(spec);
     out.create_twin = true;
     out.range_bytes = range_bytes;
+    out.small_weight = 1'000'000;
     out.stop = stop_;
     return out;
   }
@@ -54,7 +55,7 @@ TEST_F(PreparerTest, PreparesACollection) {
   create_source(40, R"({"validator": {"a": 1}})");
   const auto out = run(job(200));
   EXPECT_EQ(out.collection, source_uuid_);
-  EXPECT_EQ(out.twin, seams_.target_set.find(kNs)->uuid);
+  EXPECT_EQ(out.twin, (Twin{kNs, seams_.target_set.find(kNs)->uuid}));
   EXPECT_EQ(out.estimate.documents, 40);
   EXPECT_GT(out.ranges.size(), 2U);
   EXPECT_TRUE(seams_.target_set.find(kNs)->options["validator"].exists());
@@ -64,9 +65,9 @@ TEST_F(PreparerTest, LeavesATwinThatIsThereAlone) {
   create_source(4);
   PrepareJob planning = job(1'000'000);
   planning.create_twin = false;
-  planning.twin = uuid_of(5);
+  planning.twin = {kNs, uuid_of(5)};
   const auto out = run(planning);
-  EXPECT_EQ(out.twin, uuid_of(5));
+  EXPECT_EQ(out.twin.uuid, uuid_of(5));
   EXPECT_EQ(out.ranges.size(), 1U);
   EXPECT_EQ(seams_.target_set.find(kNs), nullptr);
 }
@@ -94,7 +95,7 @@ TEST_F(PreparerTest, StopsPreparingBetweenAttempts) {
   stop_->store(true);
   const auto out = run(job(200));
   EXPECT_TRUE(out.stopped);
-  EXPECT_TRUE(out.twin.is_nil());
+  EXPECT_TRUE(out.twin.uuid.is_nil());
   EXPECT_EQ(seams_.target_set.find(kNs), nullptr);
 }
 
@@ -102,8 +103,8 @@ TEST_F(PreparerTest, TakesAnEmptyCollectionOfTheNameForALostAttempt) {
   create_source(1);
   const Uuid leftover = seams_.target.create(kNs, {}).value();
   const auto out = run(job(1000));
-  EXPECT_NE(out.twin, leftover);
-  EXPECT_EQ(out.twin, seams_.target_set.find(kNs)->uuid);
+  EXPECT_NE(out.twin.uuid, leftover);
+  EXPECT_EQ(out.twin, (Twin{kNs, seams_.target_set.find(kNs)->uuid}));
 }
 
 // A collection with documents was created by somebody else: to adopt it would mix
@@ -134,7 +135,7 @@ TEST_F(PreparerTest, MakesTheIndexesOfASmallCollection) {
   PrepareJob small = job(200);
   small.indexes = {{json(R"({"v": 2, "key": {"a": 1}, "name": "a_1"})")},
                    {json(R"({"v": 2, "key": {"b": 1}, "name": "b_1"})")}};
-  small.indexes_first_weight = 2000;
+  small.small_weight = 2000;
   const Prepared out = run(small);
   ASSERT_EQ(out.indexes.size(), 2U);
   EXPECT_TRUE(out.indexes[0].status);
@@ -145,9 +146,27 @@ TEST_F(PreparerTest, LeavesTheIndexesOfALargeCollectionForLater) {
   create_source(40);
   PrepareJob large = job(200);
   large.indexes = {{json(R"({"v": 2, "key": {"a": 1}, "name": "a_1"})")}};
-  large.indexes_first_weight = 2000;
-  EXPECT_TRUE(run(large).indexes.empty());
-  EXPECT_TRUE(seams_.target_set.find(kNs)->indexes.empty());
+  large.small_weight = 2000;
+  const Prepared out = run(large);
+  EXPECT_TRUE(out.indexes.empty());
+  EXPECT_TRUE(seams_.target_set.find(out.twin.ns)->indexes.empty());
+}
+
+TEST_F(PreparerTest, ALargeCollectionGetsAWorkingName) {
+  create_source(40);
+  PrepareJob large = job(200);
+  large.small_weight = 2000;
+  const Namespace name = first_working_name(large.spec);
+  const Prepared out = run(large);
+  EXPECT_EQ(out.twin, (Twin{name, seams_.target_set.find(name)->uuid}));
+  EXPECT_EQ(seams_.target_set.find(kNs), nullptr);
+}
+
+TEST_F(PreparerTest, ALargeCappedCollectionGetsNone) {
+  create_source(40, R"({"capped": true, "size": 100000})");
+  PrepareJob large = job(200);
+  large.small_weight = 2000;
+  EXPECT_EQ(run(large).twin.ns, kNs);
 }
 
 }  // namespace

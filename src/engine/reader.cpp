@@ -35,7 +35,7 @@ Result<Step> Reader::after(const Error& error) {
                              " lies a change that is too large for the source's change stream; leave its collection "
                              "out (excludeNamespaces), or reset and start to copy anew"));
   }
-  if (!retryable(error)) return fail(error.within("change stream"));
+  if (!worth_waiting(error)) return fail(error.within("change stream"));
   backoff_.failed(clock_.steady_now());
   progress_.retrying("change stream: " + error.message);
   return Step::waiting;

@@ -52,7 +52,7 @@ Result<Step> Router::step() {
     sender_.flush();
     if (moved) {
       worked |= *moved;
-    } else if (retryable(moved.error())) {
+    } else if (worth_waiting(moved.error())) {
       backoff_.failed(parts_.clock.steady_now());
       parts_.progress.retrying(moved.error().message);
     } else {
@@ -78,7 +78,7 @@ Result<bool> Router::receive() {
   std::vector<RouterMessage> messages = inbox_.take();
   for (const RouterMessage& message : messages) {
     auto taken = std::visit([this](const auto& one) { return on(one); }, message);
-    if (!taken && !retryable(taken.error())) return fail(std::move(taken.error()));
+    if (!taken && !worth_waiting(taken.error())) return fail(std::move(taken.error()));
   }
   return !messages.empty();
 }
@@ -186,7 +186,16 @@ Result<bool> Router::route() {
       backoff_.succeeded();
       worked |= *advanced;
       if (changer_.busy()) return worked;
-      event_done(batch_->events[next_event_]);
+      if (std::exchange(event_is_changers_, false)) event_done(batch_->events[next_event_]);
+    }
+    if (auto move = copying_.next_move()) {
+      if (batch_) checkpoint();
+      SchemaChange change;
+      change.kind = SchemaChange::Kind::move;
+      change.collection = move->collection;
+      change.ns = std::move(move->to);
+      changer_.begin(std::move(change), time_);
+      continue;
     }
     if (!batch_ && !next_batch()) return worked;
     worked = true;
@@ -207,6 +216,7 @@ Result<bool> Router::route() {
       if (change.kind != SchemaChange::Kind::none) {
         checkpoint();
         changer_.begin(std::move(change), event.time);
+        event_is_changers_ = true;
         continue;
       }
     }
@@ -279,7 +289,7 @@ void Router::publish() {
     ++out.collections_total;
     out.estimated_bytes += collection.estimate.size_bytes;
     const bool is_gone = copying_.found_gone(uuid);
-    if (collection.confirmed()) {
+    if (collection.confirmed() && collection.has_its_name()) {
       ++out.collections_copied;
     } else if (is_gone) {
       any_gone = true;

@@ -144,7 +144,8 @@ class Router final : public Role {
   CopyScheduler copying_;
   IndexScheduler indexing_;
   JobSaves saves_;
-  SchemaChanger changer_;  // busy: the event at next_event_ is its
+  SchemaChanger changer_;
+  bool event_is_changers_ = false;  // that at next_event_
   Mailbox<RouterMessage> inbox_;
   EventQueue* input_ = nullptr;
   Backoff backoff_;  // of what the Router itself asks of the servers

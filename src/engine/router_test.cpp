@@ -58,7 +58,8 @@ class RouterTest : public testing::Test {
     while (auto job = preparations_.take()) {
       Prepared out;
       out.collection = job->spec.uuid;
-      out.twin = seams_.target.create(job->spec.ns, {}).value();
+      const Namespace name = under_working_names_ ? first_working_name(job->spec) : job->spec.ns;
+      out.twin = {name, seams_.target.create(name, {}).value()};
       if (with_indexes) {
         for (const IndexSpec& index : job->indexes) out.indexes.push_back({index.name(), {}});
       }
@@ -109,6 +110,7 @@ class RouterTest : public testing::Test {
   std::unique_ptr<Saver> saver_;
   std::uint64_t last_sequence_ = 0;
   bool saver_rests_ = false;
+  bool under_working_names_ = false;
 };
 
 using Lines = std::vector<std::string>;
@@ -165,6 +167,71 @@ TEST_F(RouterTest, ThatTheCopyIsCompleteIsSaidWhenItIsSaved) {
   run();
   EXPECT_TRUE(router_->view().clone_completed);
 }
+
+// ---- Working names -----------------------------------------------------------------
+
+TEST_F(RouterTest, ATwinGetsItsNameWhenItIsCopied) {
+  under_working_names_ = true;
+  create(kNs);
+  begin();
+  run();
+  prepare_all(2);
+  const auto jobs = copy_jobs();
+  ASSERT_EQ(jobs.size(), 2U);
+  insert(kNs, R"({"_id": 2})");
+  run();
+  end(jobs[0], RangeEnded::How::copied);
+  EXPECT_EQ(seams_.target_set.find(kNs), nullptr);
+  const std::string working_name = jobs[0].collection->twin.ns.text();
+  EXPECT_EQ(applied(), Lines{"insert " + working_name + " 2"});
+  end(jobs[1], RangeEnded::How::copied);
+  EXPECT_EQ(seams_.target_set.find(kNs)->uuid, jobs[0].collection->twin.uuid);
+  insert(kNs, R"({"_id": 3})");
+  run();
+  EXPECT_EQ(applied(), Lines{"insert db.c 3"});
+  run();
+  EXPECT_TRUE(router_->view().clone_completed);
+}
+
+TEST_F(RouterTest, AfterAnInsertOfUnknownOutcomeATwinGetsAnotherWorkingName) {
+  under_working_names_ = true;
+  create(kNs);
+  begin();
+  run();
+  prepare_all(2);
+  auto jobs = copy_jobs();
+  ASSERT_EQ(jobs.size(), 2U);
+  const Twin before = jobs[0].collection->twin;
+  end(jobs[0], RangeEnded::How::unsure);
+  EXPECT_TRUE(jobs[1].stop->load()) << "it inserts under the old name";
+  EXPECT_TRUE(copy_jobs().empty()) << "before what was sent is shut out";
+  end(jobs[1], RangeEnded::How::copied);
+  jobs = copy_jobs();
+  ASSERT_EQ(jobs.size(), 1U);
+  EXPECT_EQ(jobs[0].range.index, 0U);
+  EXPECT_EQ(jobs[0].collection->twin, (Twin{next_working_name(before.ns), before.uuid}));
+  EXPECT_EQ(seams_.target_set.find(before.ns), nullptr);
+}
+
+TEST_F(RouterTest, ATwinThatTheSourceRenamedNeedsNoOtherNameAnyMore) {
+  under_working_names_ = true;
+  create(kNs);
+  begin();
+  run();
+  prepare_all();
+  auto jobs = copy_jobs();
+  ASSERT_TRUE(seams_.source_set.rename(kNs, kOther, false));
+  run();
+  end(jobs[0], RangeEnded::How::unsure);
+  EXPECT_NE(seams_.target_set.find(kOther), nullptr);
+  jobs = copy_jobs();
+  ASSERT_EQ(jobs.size(), 1U);
+  EXPECT_EQ(jobs[0].collection->twin.ns, kOther);
+  end(jobs[0], RangeEnded::How::copied);
+  EXPECT_NE(seams_.target_set.find(kOther), nullptr);
+}
+
+// ---- Changes of structure ------------------------------------------------------------
 
 // A change waits for what was sent, not for what is kept for a range, which
 // waits for the change.

@@ -113,7 +113,7 @@ TEST(SavedJob, ReadsACollectionBack) {
   EXPECT_EQ(after->twin_state, TwinState::ready);
   EXPECT_EQ(after->ref->twin, before.ref->twin);
   EXPECT_EQ(after->ref->source_uuid, uuid_of(1));
-  EXPECT_EQ(after->ref->source_database, "db");
+  EXPECT_EQ(after->ref->ns, before.spec.ns);
   EXPECT_TRUE(after->planned);
   EXPECT_EQ(after->ranges.size(), 2U);
   EXPECT_EQ(after->estimate.size_bytes, 5000);

@@ -23,7 +23,7 @@ Result<Step> Saver::step() {
   }
   if (!backoff_.ready(clock_.steady_now())) return Step::waiting;
   if (auto saved = store_.save(request_->changes); !saved) {
-    if (!retryable(saved.error())) return fail(saved.error().within("saving the job's state"));
+    if (!worth_waiting(saved.error())) return fail(saved.error().within("saving the job's state"));
     backoff_.failed(clock_.steady_now());
     progress_.retrying("saving the job's state: " + saved.error().message);
     return Step::waiting;

@@ -4,7 +4,6 @@
 #include <array>
 
 #include "base/check.h"
-#include "base/planted_bug.h"
 #include "engine/not_carried.h"
 
 namespace plm {
@@ -28,7 +27,6 @@ std::vector<IndexSpec> indexes_of(bson::View description) {
   for (const bson::Element& element : description["indexes"].as_document()) {
     bson::Builder spec;
     for (const bson::Element& field : element.value.as_document()) {
-      if (field.key == "sparse" && planted_bug("index-option-lost")) continue;
       if (field.key != "ns") spec.append(field.key, field.value);
     }
     IndexSpec index{spec.take()};
@@ -197,6 +195,8 @@ std::string_view name_of(SchemaChange::Kind kind) {
       return "drop view";
     case SchemaChange::Kind::drop_views:
       return "drop the views of a database";
+    case SchemaChange::Kind::move:
+      return "move";
   }
   CHECK(!"unknown change");
   return {};

@@ -29,6 +29,7 @@ struct SchemaChange {
     modify_view,
     drop_view,
     drop_views,  // all of a database
+    move,        // no event: a twin gets another name than the working name it has
   };
   Kind kind = Kind::none;
   Uuid collection;                 // nil for views
@@ -43,7 +44,7 @@ struct SchemaChange {
   // job's state saved before they run.
   [[nodiscard]] bool is_structural() const {
     return kind == Kind::create || kind == Kind::copy || kind == Kind::drop || kind == Kind::rename ||
-           replaced.has_value();
+           kind == Kind::move || replaced.has_value();
   }
 };
 

@@ -144,6 +144,7 @@ Status SchemaChanger::carry_out() {
     case SchemaChange::Kind::drop:
       return drop(change.collection);
     case SchemaChange::Kind::rename:
+    case SchemaChange::Kind::move:
       return rename();
     case SchemaChange::Kind::modify:
       return modify();
@@ -163,9 +164,9 @@ Status SchemaChanger::create() {
   CollectionSpec spec;
   spec.ns = pending_->change.ns;
   spec.options = pending_->change.options;
-  auto created = create_twin(parts_.target, spec);
+  auto created = create_twin(parts_.target, spec, spec.ns);
   if (!created) return fail(created.error().within("create " + spec.ns.text()));
-  pending_->outcome.created = *created;
+  pending_->outcome.created = created->uuid;
   return {};
 }
 
@@ -184,7 +185,7 @@ Status SchemaChanger::look_up() {
 
 Result<CollectionSpec> SchemaChanger::describe(const SchemaChange& change) {
   if (!change.collection.is_nil()) return parts_.source.describe(change.ns.database, change.collection);
-  auto listed = parts_.source.list_collections(change.ns.database);
+  auto listed = parts_.source.list_collections({change.ns.database});
   if (!listed) return fail(std::move(listed.error()));
   const auto found = std::ranges::find(*listed, change.ns, &CollectionSpec::ns);
   if (found == listed->end()) return fail(ErrorCode::not_found, change.ns.text() + " does not exist");
@@ -263,10 +264,12 @@ Status SchemaChanger::change_views() {
 
 void SchemaChanger::take_into_catalog() {
   const SchemaChange& change = pending_->change;
-  log::info("change of the source's collections", {{"change", name_of(change.kind)},
-                                                   {"namespace", change.ns.text()},
-                                                   {"collection", change.collection.text()},
-                                                   {"clusterTime", pending_->time.text()}});
+  log::info(change.kind == SchemaChange::Kind::move ? "name on the target" : "change of the source's collections",
+            {{"change", name_of(change.kind)},
+             {"namespace", change.ns.text()},
+             {"collection", change.collection.text()},
+             {"clusterTime", pending_->time.text()}});
+  if (change.kind == SchemaChange::Kind::move) parts_.copying.moved(change.collection);
   if (change.replaced) parts_.copying.forget(*change.replaced);
   if (change.kind == SchemaChange::Kind::drop) parts_.copying.forget(change.collection);
   const Collection* to_copy = apply_to_catalog(change, std::move(pending_->outcome), parts_.catalog);

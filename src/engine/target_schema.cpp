@@ -28,29 +28,34 @@ bson::Document creation_options(const CollectionSpec& spec) {
   return out.take();
 }
 
-Result<Uuid> create_twin(Target& target, const CollectionSpec& spec) {
+Result<Twin> create_twin(Target& target, const CollectionSpec& spec, const Namespace& name) {
   const bson::Document options = creation_options(spec);
-  auto created = target.create(spec.ns, options.view());
+  const auto create = [&]() -> Result<Twin> {
+    auto created = target.create(name, options.view());
+    if (!created) return fail(std::move(created.error()));
+    return Twin{name, *created};
+  };
+  auto created = create();
   if (created || created.error().server_code != server_code::namespace_exists) return created;
   // Ours of an attempt whose outcome was unknown, or one that came in the way.
   // Only an empty one may go.
-  auto present = target.list_collections(spec.ns.database);
+  auto present = target.list_collections({name.database});
   if (!present) return fail(std::move(present.error()));
   // Time-series collections share their names with all others.
   const auto same_name = std::ranges::find_if(
-      *present, [&](const CollectionSpec& other) { return other.ns.for_users() == spec.ns.for_users(); });
+      *present, [&](const CollectionSpec& other) { return other.ns.for_users() == name.for_users(); });
   if (same_name == present->end()) {
-    return fail(ErrorCode::network, spec.ns.text() + " appeared and disappeared on the target");
+    return fail(ErrorCode::network, name.text() + " appeared and disappeared on the target");
   }
   const auto not_ours = [&] {
-    return fail(ErrorCode::wrong_state, spec.ns.for_users().text() + " exists on the target and is not this job's");
+    return fail(ErrorCode::wrong_state, name.for_users().text() + " exists on the target and is not this job's");
   };
-  if (same_name->ns != spec.ns || same_name->is_view()) return not_ours();
-  auto count = target.count_documents(spec.ns);
+  if (same_name->ns != name || same_name->is_view()) return not_ours();
+  auto count = target.count_documents(name);
   if (!count) return fail(std::move(count.error()));
   if (*count > 0) return not_ours();
-  if (auto dropped = target.drop({spec.ns, same_name->uuid}); !dropped) return fail(std::move(dropped.error()));
-  return target.create(spec.ns, options.view());
+  if (auto dropped = target.drop({name, same_name->uuid}); !dropped) return fail(std::move(dropped.error()));
+  return create();
 }
 
 Status put_view(Target& target, const CollectionSpec& view) {
@@ -70,7 +75,7 @@ Status rename_twin(Target& target, const Twin& twin, const Namespace& to) {
   auto renamed = target.rename(twin, to);
   if (renamed) return {};
   // Perhaps an attempt of unknown outcome had succeeded: the UUID tells.
-  auto present = target.list_collections(to.database);
+  auto present = target.list_collections({to.database});
   if (!present) return fail(std::move(present.error()));
   const auto at_new_name = std::ranges::find(*present, to, &CollectionSpec::ns);
   if (at_new_name != present->end() && at_new_name->uuid == twin.uuid) return {};

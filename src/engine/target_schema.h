@@ -12,10 +12,10 @@ namespace plm {
 // or remove documents while the job runs are left out, or as large as can be (I7).
 [[nodiscard]] bson::Document creation_options(const CollectionSpec& spec);
 
-// Creates the twin of a collection. One of the same name that is there already
-// is replaced when it is empty (an attempt of ours whose outcome was unknown).
+// Creates the twin of a collection under this name. One that is there already is
+// replaced when it is empty (an attempt of ours whose outcome was unknown).
 // Errors: wrong_state when it holds documents or is a view.
-[[nodiscard]] Result<Uuid> create_twin(Target& target, const CollectionSpec& spec);
+[[nodiscard]] Result<Twin> create_twin(Target& target, const CollectionSpec& spec, const Namespace& name);
 
 // Creates a view, or replaces the one of this name.
 [[nodiscard]] Status put_view(Target& target, const CollectionSpec& view);

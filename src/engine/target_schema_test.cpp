@@ -34,8 +34,8 @@ TEST_F(TargetSchemaTest, CreatesACappedCollectionThatPushesNothingOut) {
 TEST_F(TargetSchemaTest, ReplacesEmptyBucketsThatAnAttemptOfUnknownOutcomeLeft) {
   CollectionSpec spec{{"db", "system.buckets.t"}, CollectionKind::time_series, {}, {}, {}};
   spec.options = json(R"({"timeseries": {"timeField": "t"}})");
-  const Uuid first = create_twin(seams_.target, spec).value();
-  const Uuid second = create_twin(seams_.target, spec).value();
+  const Uuid first = create_twin(seams_.target, spec, spec.ns).value().uuid;
+  const Uuid second = create_twin(seams_.target, spec, spec.ns).value().uuid;
   EXPECT_NE(first, second);
   EXPECT_EQ(on_target(spec.ns)->uuid, second);
 }
@@ -44,7 +44,7 @@ TEST_F(TargetSchemaTest, LeavesACollectionAloneThatHasTheNameOfATimeSeriesCollec
   ASSERT_TRUE(seams_.target.create({"db", "t"}, {}));
   CollectionSpec spec{{"db", "system.buckets.t"}, CollectionKind::time_series, {}, {}, {}};
   spec.options = json(R"({"timeseries": {"timeField": "t"}})");
-  const auto created = create_twin(seams_.target, spec);
+  const auto created = create_twin(seams_.target, spec, spec.ns);
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().code, ErrorCode::wrong_state);
   EXPECT_EQ(created.error().message, "db.t exists on the target and is not this job's");

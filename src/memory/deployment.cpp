@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "base/check.h"
-#include "memory/diff.h"
 #include "memory/faults.h"
+#include "model/diff.h"
 
 namespace plm {
 

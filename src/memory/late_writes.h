@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,7 +21,9 @@ class LateWrites {
   enum class Fences { hold, are_missing };  // missing: what plm would do without I6
   explicit LateWrites(Fences fences = Fences::hold) : fences_(fences) {}
 
-  void hold(Epoch epoch, std::function<void()> write) { held_.push_back({epoch, std::move(write)}); }
+  // No epoch: nothing here shuts it out.
+  void hold(std::optional<Epoch> epoch, std::function<void()> write) { held_.push_back({epoch, std::move(write)}); }
+  [[nodiscard]] Fences fences() const { return fences_; }
 
   // A writer of this epoch makes sure that what it sent before has no effect.
   void shut_out(Epoch epoch) {
@@ -29,7 +32,8 @@ class LateWrites {
   // All older epochs are over.
   void take_over(Epoch epoch) {
     epoch_ = epoch;
-    if (fences_ == Fences::hold) std::erase_if(held_, [&](const Held& held) { return held.epoch < epoch; });
+    if (fences_ == Fences::hold)
+      std::erase_if(held_, [&](const Held& held) { return held.epoch && *held.epoch < epoch; });
   }
   // Whether a write that is sent now under this epoch is refused.
   [[nodiscard]] bool refuses(Epoch epoch) const { return fences_ == Fences::hold && epoch < epoch_; }
@@ -48,7 +52,7 @@ class LateWrites {
 
  private:
   struct Held {
-    Epoch epoch = 0;
+    std::optional<Epoch> epoch;
     std::function<void()> write;
   };
   Fences fences_;

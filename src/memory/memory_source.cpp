@@ -221,8 +221,15 @@ Result<std::vector<std::string>> MemorySource::list_databases() {
   return call([&]() -> Result<std::vector<std::string>> { return database_names(deployment_); });
 }
 
-Result<std::vector<CollectionSpec>> MemorySource::list_collections(const std::string& database) {
-  return call([&]() -> Result<std::vector<CollectionSpec>> { return collection_specs(deployment_, database); });
+Result<std::vector<CollectionSpec>> MemorySource::list_collections(const std::vector<std::string>& databases) {
+  std::vector<CollectionSpec> out;
+  for (const std::string& database : databases) {
+    auto listed =
+        call([&]() -> Result<std::vector<CollectionSpec>> { return collection_specs(deployment_, database); });
+    if (!listed) return listed;
+    std::ranges::move(*listed, std::back_inserter(out));
+  }
+  return out;
 }
 
 Result<CollectionSpec> MemorySource::describe(const std::string& database, const Uuid& uuid) {

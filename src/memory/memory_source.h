@@ -43,9 +43,12 @@ class MemorySource : public Source {
   Result<ClusterTime> append_note(const std::string& text) override;
   Result<OplogWindow> oplog_window() override;
   Result<std::vector<std::string>> list_databases() override;
-  Result<std::vector<CollectionSpec>> list_collections(const std::string& database) override;
+  Result<std::vector<CollectionSpec>> list_collections(const std::vector<std::string>& databases) override;
   Result<CollectionSpec> describe(const std::string& database, const Uuid& uuid) override;
   Result<std::vector<std::string>> not_carried() override { return std::vector<std::string>(); }
+  Result<std::vector<Namespace>> lost_parts(const std::string& /*database*/) override {
+    return std::vector<Namespace>();
+  }
   Result<CollectionStats> stats(const Namespace& ns) override;
   Result<std::vector<bson::OwnedValue>> sample_ids(const Namespace& ns, int count) override;
   Result<std::int64_t> count_documents(const Namespace& ns) override;

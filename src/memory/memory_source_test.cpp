@@ -173,7 +173,7 @@ TEST_F(MemorySourceTest, ListsWhatAServerLists) {
   ASSERT_TRUE(deployment_.create({"db", "t"}, json(R"({"temp": true})").view()));
   ASSERT_TRUE(deployment_.create({"db", "system.profile"}, {}));
   EXPECT_THAT(source_.list_databases().value(), ElementsAre("admin", "config", "db", "local"));
-  const auto listed = source_.list_collections("db");
+  const auto listed = source_.list_collections({"db"});
   ASSERT_EQ(listed->size(), 2U);
   EXPECT_EQ((*listed)[0].ns, kNs);
   EXPECT_TRUE((*listed)[1].is_view());

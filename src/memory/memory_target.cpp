@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "base/check.h"
-#include "memory/diff.h"
 #include "memory/memory_source.h"
 #include "memory/snapshot.h"
+#include "memory/update_description.h"
 
 namespace plm {
 
@@ -91,8 +91,15 @@ Result<std::vector<std::string>> MemoryTarget::list_databases() {
   return faults_.call([&]() -> Result<std::vector<std::string>> { return database_names(deployment_); });
 }
 
-Result<std::vector<CollectionSpec>> MemoryTarget::list_collections(const std::string& database) {
-  return faults_.call([&]() -> Result<std::vector<CollectionSpec>> { return collection_specs(deployment_, database); });
+Result<std::vector<CollectionSpec>> MemoryTarget::list_collections(const std::vector<std::string>& databases) {
+  std::vector<CollectionSpec> out;
+  for (const std::string& database : databases) {
+    auto listed =
+        faults_.call([&]() -> Result<std::vector<CollectionSpec>> { return collection_specs(deployment_, database); });
+    if (!listed) return listed;
+    std::ranges::move(*listed, std::back_inserter(out));
+  }
+  return out;
 }
 
 Result<std::int64_t> MemoryTarget::count_documents(const Namespace& ns) {
@@ -203,7 +210,26 @@ Result<std::vector<OperationFailure>> MemoryTarget::insert_now(const Twin& twin,
   return failures;
 }
 
-Result<std::vector<OperationFailure>> MemoryTarget::insert(const Twin& twin, bson::View documents) {
+// Nothing but the name shuts it out; where fences are missing, not even that.
+Result<std::vector<OperationFailure>> MemoryTarget::insert_by_name(const Twin& twin, bson::View documents) {
+  if (late_ != nullptr && faults_.held_back()) {
+    const bool by_uuid = late_->fences() == LateWrites::Fences::are_missing;
+    late_->hold(std::nullopt,
+                [server = without_process(), named = Twin(twin), by_uuid, kept = bson::Document(documents)]() mutable {
+                  const MemoryCollection* now = server.deployment_.find(named.uuid);
+                  if (by_uuid && now != nullptr) named.ns = now->ns;
+                  (void)server.insert_now(named, kept.view());
+                });
+    return fail(ErrorCode::network, "connection lost");
+  }
+  auto inserted = faults_.call([&]() -> Result<std::vector<OperationFailure>> { return insert_now(twin, documents); });
+  if (inserted || inserted.error().server_code != server_code::collection_uuid_mismatch) return inserted;
+  if (auto checked = check_epoch(); !checked) return fail(std::move(checked.error()));
+  return inserted;
+}
+
+Result<std::vector<OperationFailure>> MemoryTarget::insert(const Twin& twin, bson::View documents, InsertFence fence) {
+  if (fence == InsertFence::name) return insert_by_name(twin, documents);
   return write([&] { return insert_now(twin, documents); },
                [&] {
                  return [server = without_process(), twin, kept = bson::Document(documents)]() mutable {

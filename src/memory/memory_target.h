@@ -45,7 +45,7 @@ class MemoryTarget : public Target {
   Status check_privileges() override;
   Result<ApplyMode> probe_apply_mode() override;
   Result<std::vector<std::string>> list_databases() override;
-  Result<std::vector<CollectionSpec>> list_collections(const std::string& database) override;
+  Result<std::vector<CollectionSpec>> list_collections(const std::vector<std::string>& databases) override;
   Result<std::int64_t> count_documents(const Namespace& ns) override;
   Result<std::size_t> natural_order(const Namespace& ns) override;
   Result<Uuid> create(const Namespace& ns, bson::View options) override;
@@ -59,7 +59,8 @@ class MemoryTarget : public Target {
   Result<int> processors() override { return 2; }
   Status abort_builds(const Twin& /*twin*/) override { return {}; }  // builds take no time here
   Result<std::vector<IndexSpec>> list_indexes(const Twin& twin) override;
-  Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents) override;
+  Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents,
+                                               InsertFence fence = InsertFence::number) override;
   Result<std::vector<OperationFailure>> apply(std::span<const TargetOperation> operations) override;
   Status clear_range(const Twin& twin, const KeyBounds& bounds) override;
 
@@ -67,6 +68,7 @@ class MemoryTarget : public Target {
   Result<MemoryCollection*> find(const Twin& twin);
   Status create_index(const Twin& twin, const IndexSpec& index);
   Result<std::vector<OperationFailure>> insert_now(const Twin& twin, bson::View documents);
+  Result<std::vector<OperationFailure>> insert_by_name(const Twin& twin, bson::View documents);
   Status clear_now(const Twin& twin, const KeyBounds& bounds);
   // For what happens when the process of this target may be gone.
   [[nodiscard]] MemoryTarget without_process() const { return {deployment_, faults_}; }

@@ -7,8 +7,8 @@
 #include <cstdio>
 
 #include "base/check.h"
-#include "memory/diff.h"
 #include "memory/faults.h"
+#include "memory/update_description.h"
 
 namespace plm {
 

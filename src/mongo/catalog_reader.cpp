@@ -1,17 +1,22 @@
 #include "mongo/catalog_reader.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
 #include <string_view>
 
+#include "base/task_group.h"
 #include "bson/order.h"
 #include "mongo/cursor.h"
 #include "mongo/index_list.h"
 
 namespace plm::mongo {
 namespace {
+
+constexpr std::size_t kListers = 8;  // threads, each with a connection
 
 // Servers before 4.4 stored the namespace in each specification.
 IndexSpec without_namespace(bson::View spec) {
@@ -73,26 +78,46 @@ bson::OwnedValue value_of(const std::string& text) {
   return bson::OwnedValue(holder.view()["v"]);
 }
 
-// What lies between the listing of a collection and that of its indexes may
-// have removed it: then it is not there.
-Status add_indexes(Connection& connection, std::vector<CollectionSpec>& collections) {
-  for (auto at = collections.begin(); at != collections.end();) {
-    if (at->is_view()) {
-      ++at;
-      continue;
+struct Listed {
+  std::vector<CollectionSpec> collections;
+  std::vector<CollectionSpec> lost_parts;  // of time-series
+};
+
+Result<Listed> list_without_indexes(Connection& connection, const std::string& database) {
+  Listed out;
+  std::set<std::string, std::less<>> views_of_buckets;
+  const bson::Document command = list_command({}, {});
+  auto read = read_all(connection, database, command.view(), [&](bson::View entry) {
+    const std::string_view name = entry["name"].as_string();
+    if (entry["type"].as_string() == "timeseries") {
+      views_of_buckets.emplace(name);
+    } else if (!is_servers_own(name) && !entry["options"].as_document()["temp"].as_bool()) {
+      out.collections.push_back(spec_from(database, entry));
     }
-    auto indexes = read_indexes(connection, at->ns.database, at->uuid);
-    if (indexes) {
-      at->indexes = std::move(indexes->ready);
-      at->unfinished_indexes = std::move(indexes->building);
-      ++at;
-    } else if (indexes.error().code == ErrorCode::not_found) {
-      at = collections.erase(at);
-    } else {
-      return fail(indexes.error().within("listing the indexes of " + at->ns.text()));
-    }
+  });
+  if (!read) return fail(read.error().within("listing the collections of " + database));
+  const auto lost = std::ranges::stable_partition(out.collections, [&](const CollectionSpec& spec) {
+    return !spec.ns.is_buckets() || views_of_buckets.contains(name_for_users(spec.ns.collection));
+  });
+  std::ranges::move(lost, std::back_inserter(out.lost_parts));
+  out.collections.erase(lost.begin(), lost.end());
+  for (const CollectionSpec& spec : out.collections) views_of_buckets.erase(spec.ns.for_users().collection);
+  for (const std::string& name : views_of_buckets) {
+    out.lost_parts.push_back({{database, name}, CollectionKind::view, {}, {}, {}});
   }
-  return {};
+  return out;
+}
+
+// False: it is gone. What lies between the listing of a collection and that of its
+// indexes may have removed it: then it is not there.
+Result<bool> add_indexes(Connection& connection, CollectionSpec& spec) {
+  if (spec.is_view()) return true;
+  auto indexes = read_indexes(connection, spec.ns.database, spec.uuid);
+  if (!indexes && indexes.error().code == ErrorCode::not_found) return false;
+  if (!indexes) return fail(indexes.error().within("listing the indexes of " + spec.ns.text()));
+  spec.indexes = std::move(indexes->ready);
+  spec.unfinished_indexes = std::move(indexes->building);
+  return true;
 }
 
 std::string identity_from_hello(bson::View hello) {
@@ -222,26 +247,49 @@ Result<std::vector<std::string>> CatalogReader::list_databases() const {
   return out;
 }
 
-Result<std::vector<CollectionSpec>> CatalogReader::list_collections(const std::string& database) const {
+Result<std::vector<CollectionSpec>> CatalogReader::list_collections(const std::vector<std::string>& databases,
+                                                                    LostParts lost) const {
+  std::vector<Listed> listed(databases.size());
+  auto done = for_each_below(databases.size(), kListers, [&](std::size_t n) -> Status {
+    auto connection = pool_->connect();
+    if (!connection) return fail(connection.error());
+    auto one = list_without_indexes(*connection, databases[n]);
+    if (!one) return fail(std::move(one.error()));
+    listed[n] = *std::move(one);
+    return {};
+  });
+  if (!done) return fail(std::move(done.error()));
+  std::vector<CollectionSpec> out;
+  for (Listed& one : listed) {
+    std::ranges::move(one.collections, std::back_inserter(out));
+    if (lost == LostParts::listed) std::ranges::move(one.lost_parts, std::back_inserter(out));
+  }
+
+  std::vector<char> is_there(out.size());
+  done = for_each_below(out.size(), kListers, [&](std::size_t n) -> Status {
+    auto connection = pool_->connect();
+    if (!connection) return fail(connection.error());
+    auto there = add_indexes(*connection, out[n]);
+    if (!there) return fail(std::move(there.error()));
+    is_there[n] = *there ? 1 : 0;
+    return {};
+  });
+  if (!done) return fail(std::move(done.error()));
+  std::vector<CollectionSpec> left;
+  left.reserve(out.size());
+  for (std::size_t n = 0; n < out.size(); ++n) {
+    if (is_there[n] != 0) left.push_back(std::move(out[n]));
+  }
+  return left;
+}
+
+Result<std::vector<Namespace>> CatalogReader::lost_parts(const std::string& database) const {
   auto connection = pool_->connect();
   if (!connection) return fail(connection.error());
-  std::vector<CollectionSpec> out;
-  std::set<std::string, std::less<>> views_of_buckets;
-  const bson::Document command = list_command({}, {});
-  auto read = read_all(*connection, database, command.view(), [&](bson::View entry) {
-    const std::string_view name = entry["name"].as_string();
-    if (entry["type"].as_string() == "timeseries") {
-      views_of_buckets.emplace(name);
-    } else if (!is_servers_own(name) && !entry["options"].as_document()["temp"].as_bool()) {
-      out.push_back(spec_from(database, entry));
-    }
-  });
-  if (!read) return fail(read.error().within("listing the collections of " + database));
-  // Those without a view are what a lost race of two creations left behind.
-  std::erase_if(out, [&](const CollectionSpec& spec) {
-    return spec.ns.is_buckets() && !views_of_buckets.contains(name_for_users(spec.ns.collection));
-  });
-  if (auto added = add_indexes(*connection, out); !added) return fail(added.error());
+  auto listed = list_without_indexes(*connection, database);
+  if (!listed) return fail(std::move(listed.error()));
+  std::vector<Namespace> out;
+  for (CollectionSpec& spec : listed->lost_parts) out.push_back(std::move(spec.ns));
   return out;
 }
 
@@ -254,8 +302,9 @@ Result<CollectionSpec> CatalogReader::describe(const std::string& database, cons
   auto read = read_all(*connection, database, command.view(),
                        [&](bson::View entry) { found.push_back(spec_from(database, entry)); });
   if (!read) return fail(read.error());
-  if (auto added = add_indexes(*connection, found); !added) return fail(added.error());
-  if (found.empty()) {
+  Result<bool> there = found.empty() ? false : add_indexes(*connection, found.front());
+  if (!there) return fail(std::move(there.error()));
+  if (!*there) {
     return fail(ErrorCode::not_found, "no collection of database " + database + " has the UUID " + uuid.text());
   }
   return std::move(found.front());
@@ -307,30 +356,16 @@ Result<std::vector<std::vector<std::string>>> CatalogReader::running_builds(cons
   return out;
 }
 
+// What the server keeps of each collection in memory. The statistics of its storage
+// ($collStats) open its files: 4.7 ms of the server's CPU against 0.2 (6.0.5).
 Result<CollectionStats> CatalogReader::stats(const Namespace& ns) const {
   auto connection = pool_->connect();
   if (!connection) return fail(connection.error());
   bson::Builder command;
-  command.append("aggregate", ns.collection);
-  {
-    auto pipeline = command.array("pipeline");
-    auto stage = pipeline.document();
-    auto wanted = stage->document("$collStats");
-    auto storage = wanted->document("storageStats");
-  }
-  {
-    auto cursor = command.document("cursor");
-  }
-  CollectionStats out;
-  auto read = read_all(*connection, ns.database, command.view(), [&](bson::View shard) {
-    const bson::View storage = shard["storageStats"].as_document();
-    // Of buckets the server counts only what is in "timeseries".
-    const bson::Value buckets = storage["timeseries"].as_document()["bucketCount"];
-    out.documents += (buckets ? buckets : storage["count"]).as_int64();
-    out.size_bytes += storage["size"].as_int64();
-  });
-  if (!read) return fail(read.error().within("reading the statistics of " + ns.text()));
-  return out;
+  command.append("dataSize", ns.text()).append("estimate", true);
+  auto reply = connection->run(ns.database, command.view());
+  if (!reply) return fail(reply.error().within("reading the size of " + ns.text()));
+  return CollectionStats{(*reply)["numObjects"].as_int64(), (*reply)["size"].as_int64()};
 }
 
 Result<std::int64_t> CatalogReader::count_documents(const Namespace& ns) const {

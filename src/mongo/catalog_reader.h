@@ -14,6 +14,13 @@
 
 namespace plm::mongo {
 
+// Halves of time-series collections, which two creations of one name, or one and a
+// drop, leave behind. Buckets without their view still stand behind the name:
+// whoever has it now loses measurements that are inserted, indexes that are
+// created, and whatever else goes by name, to them. A view without its buckets
+// takes the name and answers with errors.
+enum class LostParts { left_out, listed };
+
 // Any thread; every call borrows its own client.
 class CatalogReader {
  public:
@@ -22,8 +29,11 @@ class CatalogReader {
   Result<ServerInfo> info() const;
   Result<std::vector<std::string>> list_databases() const;
   // Without temporary collections and the server's own "system." ones. Of a
-  // time-series collection its buckets are listed, not its view.
-  Result<std::vector<CollectionSpec>> list_collections(const std::string& database) const;
+  // time-series collection its buckets are listed, not its view. Asks over several
+  // connections at a time: each collection's indexes are a question of their own.
+  Result<std::vector<CollectionSpec>> list_collections(const std::vector<std::string>& databases, LostParts lost) const;
+  // The names of lost halves alone.
+  Result<std::vector<Namespace>> lost_parts(const std::string& database) const;
   // Errors: not_found.
   Result<CollectionSpec> describe(const std::string& database, const Uuid& uuid) const;
   // The UUID that a name has now; nil for a view. Errors: not_found.

@@ -12,6 +12,7 @@
 #include "bson/document.h"
 #include "model/cluster_time.h"
 #include "model/uuid.h"
+#include "mongo/deposed_primaries.h"
 #include "mongo/handles.h"
 
 namespace plm::mongo {
@@ -54,7 +55,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
  private:
   friend class Connection;
-  explicit Pool(PoolHandle pool) : pool_(std::move(pool)) {}
+  explicit Pool(PoolHandle pool) : pool_(std::move(pool)) { deposed_primaries_.watch(pool_.get()); }
+  DeposedPrimaries deposed_primaries_;
   PoolHandle pool_;
 };
 

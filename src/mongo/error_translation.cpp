@@ -5,12 +5,15 @@
 namespace plm::mongo {
 namespace {
 
-constexpr int kAuthenticationFailed = 18;
-
 std::vector<std::string> labels_of(bson::View reply) {
   std::vector<std::string> out;
   for (const bson::Element& label : reply["errorLabels"].as_document()) out.emplace_back(label.value.as_string());
   return out;
+}
+
+// The driver calls it a failed authentication, too, when the connection breaks meanwhile; only the message tells.
+bool broke_while_authenticating(const bson_error_t& error) {
+  return std::string_view(error.message).starts_with("Failed to send \"");
 }
 
 // Whether the driver never got an answer.
@@ -22,13 +25,18 @@ bool is_network(const bson_error_t& error) {
     case MONGOC_ERROR_POOL:
       return true;
     case MONGOC_ERROR_CLIENT:
-      return error.code == MONGOC_ERROR_CLIENT_NOT_READY || error.code == MONGOC_ERROR_CLIENT_SESSION_FAILURE;
+      return error.code == MONGOC_ERROR_CLIENT_NOT_READY || error.code == MONGOC_ERROR_CLIENT_SESSION_FAILURE ||
+             broke_while_authenticating(error);
+    case MONGOC_ERROR_SASL:
+    case MONGOC_ERROR_SCRAM:
+      return broke_while_authenticating(error);
     default:
       return false;
   }
 }
 
 bool is_authentication(const bson_error_t& error) {
+  if (broke_while_authenticating(error)) return false;
   return error.domain == MONGOC_ERROR_SASL || error.domain == MONGOC_ERROR_SCRAM ||
          (error.domain == MONGOC_ERROR_CLIENT &&
           (error.code == MONGOC_ERROR_CLIENT_AUTHENTICATE || error.code == MONGOC_ERROR_CLIENT_GETNONCE));
@@ -58,7 +66,7 @@ Error to_error(const bson_error_t& error, bson::View reply) {
   out.message = without_values(error.message);
   out.labels = labels_of(reply);
   if (is_authentication(error)) {
-    out.server_code = kAuthenticationFailed;
+    out.server_code = server_code::authentication_failed;
   } else if (is_network(error)) {
     out.code = ErrorCode::network;
   } else if (error.domain == MONGOC_ERROR_SERVER || error.domain == MONGOC_ERROR_WRITE_CONCERN) {

@@ -52,6 +52,14 @@ TEST(ErrorTranslation, AFailedLoginIsNotRetried) {
   EXPECT_FALSE(retryable(error));
 }
 
+TEST(ErrorTranslation, AConnectionThatBreaksDuringALoginIsANetworkError) {
+  const auto* message =
+      "Failed to send \"saslStart\" command with database \"admin\": Failed to read 4 bytes: socket error";
+  const Error error = to_error(driver_error(MONGOC_ERROR_CLIENT, MONGOC_ERROR_CLIENT_AUTHENTICATE, message), {});
+  EXPECT_EQ(error.code, ErrorCode::network);
+  EXPECT_TRUE(retryable(error));
+}
+
 TEST(ErrorTranslation, FindsTheWriteConcernErrorOfAReplyThatSaysOk) {
   bson::Builder reply;
   reply.append("ok", 1.0);

@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "base/planted_bug.h"
 #include "mongo/write_command.h"
 
 namespace plm::mongo {
@@ -23,6 +24,7 @@ bson::Document with_collation(bson::View spec) {
   if (spec["collation"] || spec["v"].as_int64() == 1) return bson::Document(spec);
   bson::Builder out(spec.size() + 64);
   for (const bson::Element& field : spec) {
+    if (field.key == "sparse" && planted_bug("index-option-lost")) continue;
     if (field.key == "originalSpec") {  // of time-series
       out.append(field.key, with_collation(field.value.as_document()));
     } else {

@@ -41,7 +41,7 @@ Status read_write_errors(bson::View reply, std::size_t first_position, InsertOut
   return {};
 }
 
-Status insert_array(DataConnection& connection, const Twin& twin, bson::View documents, std::size_t first_position,
+Status insert_array(const SendInsert& send, const Twin& twin, bson::View documents, std::size_t first_position,
                     InsertOutcome& outcome) {
   bson::Builder command(documents.size() + 1024);
   command.append("insert", twin.ns.collection);
@@ -49,13 +49,13 @@ Status insert_array(DataConnection& connection, const Twin& twin, bson::View doc
   command.append("ordered", false).append("bypassDocumentValidation", true);
   twin.uuid.append_to(command, "collectionUUID");
   append_majority_write(command);
-  auto reply = connection.write(twin.ns.database, command);
+  auto reply = send(twin.ns.database, command);
   if (!reply) return fail(reply.error());
   return read_write_errors(reply->view(), first_position, outcome);
 }
 
 // Cuts the array into ones that fit.
-Status insert_in_parts(DataConnection& connection, const Twin& twin, bson::View documents, InsertOutcome& outcome) {
+Status insert_in_parts(const SendInsert& send, const Twin& twin, bson::View documents, InsertOutcome& outcome) {
   auto rest = documents.begin();
   std::size_t position = 0;
   while (rest != documents.end()) {
@@ -71,7 +71,7 @@ Status insert_in_parts(DataConnection& connection, const Twin& twin, bson::View 
         ++rest;
       }
     }
-    auto inserted = insert_array(connection, twin, part.view()["documents"].as_document(), position, outcome);
+    auto inserted = insert_array(send, twin, part.view()["documents"].as_document(), position, outcome);
     if (!inserted) return inserted;
     position += static_cast<std::size_t>(count);
   }
@@ -80,10 +80,10 @@ Status insert_in_parts(DataConnection& connection, const Twin& twin, bson::View 
 
 }  // namespace
 
-Result<InsertOutcome> insert_documents(DataConnection& connection, const Twin& twin, bson::View documents) {
+Result<InsertOutcome> insert_documents(const SendInsert& send, const Twin& twin, bson::View documents) {
   InsertOutcome outcome;
-  const Status inserted = fits_one_command(documents) ? insert_array(connection, twin, documents, 0, outcome)
-                                                      : insert_in_parts(connection, twin, documents, outcome);
+  const Status inserted = fits_one_command(documents) ? insert_array(send, twin, documents, 0, outcome)
+                                                      : insert_in_parts(send, twin, documents, outcome);
   if (!inserted) return fail(inserted.error());
   return outcome;
 }

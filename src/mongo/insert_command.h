@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <string>
 #include <vector>
 
-#include "mongo/writers.h"
+#include "mongo/connection.h"
 #include "seams/target.h"
 
 namespace plm::mongo {
@@ -14,8 +16,11 @@ struct InsertOutcome {
   std::vector<OperationFailure> failures;  // refused for another reason, by position
 };
 
+// Sends one command to a database.
+using SendInsert = std::function<Result<Reply>(const std::string& database, bson::Builder& command)>;
+
 // Unordered: what fails does not stop the others. Errors: those of the whole
 // command, and server code 361 when the collection is not the one that is meant.
-Result<InsertOutcome> insert_documents(DataConnection& connection, const Twin& twin, bson::View documents);
+Result<InsertOutcome> insert_documents(const SendInsert& send, const Twin& twin, bson::View documents);
 
 }  // namespace plm::mongo

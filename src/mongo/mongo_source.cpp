@@ -199,8 +199,8 @@ Result<OplogWindow> MongoSource::oplog_window() {
 
 Result<std::vector<std::string>> MongoSource::list_databases() { return parts_->catalog.list_databases(); }
 
-Result<std::vector<CollectionSpec>> MongoSource::list_collections(const std::string& database) {
-  return parts_->catalog.list_collections(database);
+Result<std::vector<CollectionSpec>> MongoSource::list_collections(const std::vector<std::string>& databases) {
+  return parts_->catalog.list_collections(databases, mongo::LostParts::left_out);
 }
 
 Result<CollectionSpec> MongoSource::describe(const std::string& database, const Uuid& uuid) {
@@ -211,6 +211,10 @@ Result<std::vector<std::string>> MongoSource::not_carried() {
   auto connection = parts_->pool->connect();
   if (!connection) return fail(connection.error());
   return mongo::not_carried(*connection);
+}
+
+Result<std::vector<Namespace>> MongoSource::lost_parts(const std::string& database) {
+  return parts_->catalog.lost_parts(database);
 }
 
 Result<CollectionStats> MongoSource::stats(const Namespace& ns) { return parts_->catalog.stats(ns); }

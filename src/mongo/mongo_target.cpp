@@ -102,10 +102,25 @@ Namespace name_to_modify(const Twin& twin, bson::View change) {
   return change["timeseries"] ? twin.ns.for_users() : twin.ns;
 }
 
-Result<mongo::InsertOutcome> insert_documents(mongo::Writers& writers, const Twin& twin, bson::View documents) {
+Result<mongo::InsertOutcome> insert_by_number(mongo::Writers& writers, const Twin& twin, bson::View documents) {
   auto connection = writers.lend();
   if (!connection) return fail(connection.error());
-  return mongo::insert_documents(*connection, twin, documents);
+  return mongo::insert_documents(
+      [&](const std::string& database, bson::Builder& command) { return connection->write(database, command); }, twin,
+      documents);
+}
+
+Result<mongo::InsertOutcome> insert_by_name(Pool& pool, mongo::Writers& writers, const Twin& twin,
+                                            bson::View documents) {
+  auto connection = pool.connect();
+  if (!connection) return fail(connection.error());
+  auto inserted = mongo::insert_documents(
+      [&](const std::string& database, bson::Builder& command) { return connection->run(database, command.view()); },
+      twin, documents);
+  if (inserted || inserted.error().server_code != server_code::collection_uuid_mismatch) return inserted;
+  // Another owner may have given it another name.
+  if (auto confirmed = writers.confirm_lease(std::chrono::seconds(0)); !confirmed) return fail(confirmed.error());
+  return inserted;
 }
 
 // The documents at the given positions, which are put in order, as upserts.
@@ -160,8 +175,8 @@ Status MongoTarget::take_over(Epoch epoch) { return parts_->writers.take_over(ep
 
 Result<std::vector<std::string>> MongoTarget::list_databases() { return parts_->catalog.list_databases(); }
 
-Result<std::vector<CollectionSpec>> MongoTarget::list_collections(const std::string& database) {
-  return parts_->catalog.list_collections(database);
+Result<std::vector<CollectionSpec>> MongoTarget::list_collections(const std::vector<std::string>& databases) {
+  return parts_->catalog.list_collections(databases, mongo::LostParts::listed);
 }
 
 Result<std::int64_t> MongoTarget::count_documents(const Namespace& ns) { return parts_->catalog.count_documents(ns); }
@@ -301,8 +316,9 @@ Result<std::vector<IndexSpec>> MongoTarget::list_indexes(const Twin& twin) {
   return parts_->catalog.list_indexes(twin.ns.database, twin.uuid);
 }
 
-Result<std::vector<OperationFailure>> MongoTarget::insert(const Twin& twin, bson::View documents) {
-  auto outcome = insert_documents(parts_->writers, twin, documents);
+Result<std::vector<OperationFailure>> MongoTarget::insert(const Twin& twin, bson::View documents, InsertFence fence) {
+  auto outcome = fence == InsertFence::name ? insert_by_name(*parts_->pool, parts_->writers, twin, documents)
+                                            : insert_by_number(parts_->writers, twin, documents);
   if (!outcome) return fail(outcome.error().within("inserting into " + twin.ns.text()));
   std::vector<OperationFailure> failures = std::move(outcome->failures);
   std::vector<std::size_t> again = mongo::with_zero_timestamp(documents);

@@ -28,7 +28,7 @@ class MongoTarget final : public Target {
   Result<ApplyMode> probe_apply_mode() override;
 
   Result<std::vector<std::string>> list_databases() override;
-  Result<std::vector<CollectionSpec>> list_collections(const std::string& database) override;
+  Result<std::vector<CollectionSpec>> list_collections(const std::vector<std::string>& databases) override;
   Result<std::int64_t> count_documents(const Namespace& ns) override;
   Result<std::size_t> natural_order(const Namespace& ns) override;
 
@@ -44,7 +44,8 @@ class MongoTarget final : public Target {
   Status abort_builds(const Twin& twin) override;
   Result<std::vector<IndexSpec>> list_indexes(const Twin& twin) override;
 
-  Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents) override;
+  Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents,
+                                               InsertFence fence = InsertFence::number) override;
   Result<std::vector<OperationFailure>> apply(std::span<const TargetOperation> operations) override;
   Status clear_range(const Twin& twin, const KeyBounds& bounds) override;
 

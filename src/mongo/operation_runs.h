@@ -21,13 +21,11 @@ class OperationRuns {
   Status apply(std::span<const TargetOperation> operations);
 
  private:
-  enum class Way { key_deletion, apply_ops, portable };
   using Operations = std::span<const TargetOperation>;
 
-  [[nodiscard]] Way way_of(Operations operations) const;
-  [[nodiscard]] std::size_t run_length(Operations operations, Way way) const;
-  Status apply_run(Operations run, Way way, std::size_t position);
-  Status erase(Operations run, std::size_t position);
+  Status erase(Operations erases, std::size_t position);
+  Status write(Operations operations, std::size_t position);
+  [[nodiscard]] bool goes_by_apply_ops(const TargetOperation& operation) const;
 
   DataConnection& connection_;
   ApplyMode mode_;

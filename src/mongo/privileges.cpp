@@ -10,7 +10,7 @@ namespace {
 
 using Where = Need::Where;
 
-constexpr std::array<Need, 11> kSourceNeeds = {{
+constexpr std::array<Need, 10> kSourceNeeds = {{
     {"appendOplogNote", Where::cluster, "backup"},
     {"inprog", Where::cluster, "clusterMonitor"},
     {"listDatabases", Where::cluster, "readAnyDatabase"},
@@ -19,7 +19,6 @@ constexpr std::array<Need, 11> kSourceNeeds = {{
     {"find", Where::every_database, "readAnyDatabase"},
     {"find", Where::every_time_series, "readAnyDatabase"},
     {"changeStream", Where::every_database, "readAnyDatabase"},
-    {"collStats", Where::every_database, "readAnyDatabase"},
     {"listCollections", Where::every_database, "readAnyDatabase"},
     {"listIndexes", Where::every_database, "readAnyDatabase"},
 }};

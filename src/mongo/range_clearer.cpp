@@ -9,10 +9,7 @@
 namespace plm::mongo {
 namespace {
 
-// IllegalOperation and OperationNotSupportedInTransaction: what servers answer to a delete of a capped collection.
-constexpr int kIllegal = 20;
-constexpr int kNotInTransaction = 263;
-constexpr std::int32_t kKeysPerDelete = 5000;
+constexpr std::int32_t kKeysPerScan = 5000;
 constexpr std::size_t kMaxDeleteBytes = 12U << 20U;
 
 bson::Document find_keys_command(const Twin& twin, const KeyBounds& bounds) {
@@ -34,11 +31,10 @@ bson::Document find_keys_command(const Twin& twin, const KeyBounds& bounds) {
     auto max = command.document("max");
     max->append("_id", bounds.max.value());
   }
-  command.append("limit", kKeysPerDelete).append("batchSize", kKeysPerDelete).append("singleBatch", true);
+  command.append("limit", kKeysPerScan).append("batchSize", kKeysPerScan).append("singleBatch", true);
   return command.take();
 }
 
-// Capped collections cannot be written to in transactions.
 Status delete_one_by_one(DataConnection& connection, const Twin& twin, std::span<const bson::Value> keys) {
   while (!keys.empty()) {
     bson::Builder command;
@@ -46,13 +42,15 @@ Status delete_one_by_one(DataConnection& connection, const Twin& twin, std::span
     command.append("delete", twin.ns.collection);
     {
       auto deletes = command.array("deletes");
-      while (count < keys.size() && command.size_bytes() < kMaxDeleteBytes) {
+      for (const bson::Value& key : keys) {
+        if (count > 0 && command.size_bytes() + key.payload().size() > kMaxDeleteBytes) break;
         auto statement = deletes.document();
         {
           auto query = statement->document("q");
-          query->append("_id", keys[count++]);
+          query->append("_id", key);
         }
         statement->append("limit", 1);
+        ++count;
       }
     }
     twin.uuid.append_to(command, "collectionUUID");
@@ -70,9 +68,8 @@ bool begins_at_max_key(const KeyBounds& bounds) { return bounds.min && bounds.mi
 
 Status delete_all(DataConnection& connection, const Twin& twin, std::span<const bson::Value> keys) {
   Status deleted = delete_keys(connection, twin, keys);
-  if (deleted) return deleted;
-  const int code = deleted.error().server_code;
-  if (code != kIllegal && code != kNotInTransaction) return deleted;
+  if (deleted || retryable(deleted.error()) || deleted.error().code == ErrorCode::superseded) return deleted;
+  // No transaction may write to capped collections, nor to system.js.
   return delete_one_by_one(connection, twin, keys);
 }
 

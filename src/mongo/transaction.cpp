@@ -11,10 +11,14 @@ using Place = NamedSession::Place;
 
 // Conflicts with other writes pass within moments.
 constexpr int kMostTransactionAttempts = 5;
+constexpr int kNoSuchTransaction = 251;
+constexpr int kTransactionCommitted = 256;
 
 bool is_transient(const Error& error) {
-  return error.code == ErrorCode::server &&
-         std::ranges::find(error.labels, "TransientTransactionError") != error.labels.end();
+  if (error.code != ErrorCode::server) return false;
+  // The server ended the transaction by itself; it does not always say so with the label.
+  if (error.server_code == kNoSuchTransaction || error.server_code == kTransactionCommitted) return true;
+  return std::ranges::find(error.labels, "TransientTransactionError") != error.labels.end();
 }
 
 Error told_apart(Error error) {

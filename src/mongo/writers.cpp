@@ -17,7 +17,6 @@ using std::chrono::seconds;
 using std::chrono::steady_clock;
 
 constexpr std::string_view kFencePrefix = "fence_";
-constexpr seconds kConfirmedFor{5};
 constexpr milliseconds kDrainPollInterval{20};
 constexpr seconds kDrainLimit{20};
 
@@ -222,9 +221,9 @@ Status Writers::confirm(Connection& connection) {
   return {};
 }
 
-Status Writers::confirm_lease() {
+Status Writers::confirm_lease(seconds at_most_ago) {
   const std::lock_guard lock(mutex_);
-  if (steady_clock::now() - confirmed_at_ < kConfirmedFor) return {};
+  if (steady_clock::now() - confirmed_at_ < at_most_ago) return {};
   auto connection = pool_->connect();
   if (!connection) return fail(connection.error());
   return confirm(*connection);

@@ -114,8 +114,8 @@ class Writers {
   // Errors: those of making writers certain; superseded.
   Result<DataConnection> lend();
 
-  // For commands that cannot be fenced: the lease was ours a few seconds ago.
-  Status confirm_lease();
+  // For commands that cannot be fenced: the lease was ours this long ago.
+  Status confirm_lease(std::chrono::seconds at_most_ago = std::chrono::seconds(5));
 
  private:
   Result<Writer*> certain_writer(Connection& connection);

@@ -92,16 +92,19 @@ class Source {
 
   // Names of all databases.
   virtual Result<std::vector<std::string>> list_databases() = 0;
-  // Everything in one database with complete options and indexes, without
+  // Everything in these databases with complete options and indexes, without
   // temporary collections and a server's own "system." ones. Of a time-series
-  // collection, its buckets.
-  virtual Result<std::vector<CollectionSpec>> list_collections(const std::string& database) = 0;
+  // collection, its buckets. Those of one database follow each other.
+  virtual Result<std::vector<CollectionSpec>> list_collections(const std::vector<std::string>& databases) = 0;
   // One collection by identity; not_found when it is gone.
   virtual Result<CollectionSpec> describe(const std::string& database, const Uuid& uuid) = 0;
 
   // What the server holds and plm does not replicate at all, such as users: a line
   // each, for people.
   virtual Result<std::vector<std::string>> not_carried() = 0;
+  // Buckets without their time-series collection and the reverse, which
+  // list_collections leaves out.
+  virtual Result<std::vector<Namespace>> lost_parts(const std::string& database) = 0;
 
   virtual Result<CollectionStats> stats(const Namespace& ns) = 0;
   // At most `count` values of _id in the server's order, about evenly spread;

@@ -7,8 +7,8 @@
 // A call that fails with a network error has an unknown outcome. Of insert, apply
 // and clear_range: what such a call has sent is shut out before any later one of
 // them, from any thread, sends something; so it never takes effect behind what
-// was written later (I6). All of them fail with `superseded` when another process
-// has taken over.
+// was written later (I6); for an insert that is fenced by name, the caller sees to
+// that. All of them fail with `superseded` when another process has taken over.
 #pragma once
 
 #include <functional>
@@ -62,6 +62,12 @@ enum class ApplyMode {
   portable,  // insert, update, delete; a document that was updated is read again
 };
 
+// What keeps an insert whose outcome is unknown from taking effect behind later writes.
+enum class InsertFence {
+  number,  // it is shut out before anything else is sent
+  name,    // cheaper: it is shut out when the twin gets another name, and not before
+};
+
 // Asked now and then by a call that may wait for long; true ends the call. May
 // be empty.
 using Cancelled = std::function<bool()>;
@@ -86,7 +92,9 @@ class Target {
   virtual Result<int> processors() = 0;
 
   virtual Result<std::vector<std::string>> list_databases() = 0;
-  virtual Result<std::vector<CollectionSpec>> list_collections(const std::string& database) = 0;
+  // As a source's, with the lost halves of time-series: a collection of their name
+  // could not be used.
+  virtual Result<std::vector<CollectionSpec>> list_collections(const std::vector<std::string>& databases) = 0;
   virtual Result<std::int64_t> count_documents(const Namespace& ns) = 0;
   // A hash over the _ids in natural order: what two capped collections are compared by.
   virtual Result<std::size_t> natural_order(const Namespace& ns) = 0;
@@ -118,7 +126,8 @@ class Target {
   // Inserts an array of documents; one whose _id exists replaces what is there.
   // `documents` is a BSON array of at most 16 MB. The failures are those of
   // single documents, by position in the array.
-  virtual Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents) = 0;
+  virtual Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents,
+                                                       InsertFence fence = InsertFence::number) = 0;
   // Applies operations in order. Those that fail do not stop the others.
   virtual Result<std::vector<OperationFailure>> apply(std::span<const TargetOperation> operations) = 0;
   // Removes every document of the range (before it is copied again).

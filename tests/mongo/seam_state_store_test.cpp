@@ -64,12 +64,12 @@ TEST_F(Store, LoadsWhatWasSavedLast) {
 TEST_F(Store, HoldsMoreThanOneCommandCanCarry) {
   std::vector<StoreChange> changes;
   const std::string text(10'000, 'x');
-  for (int i = 0; i < 2500; ++i) {
+  for (int i = 0; i < 1800; ++i) {
     changes.push_back(
         put("ranges", std::to_string(i), "{\"_id\":" + std::to_string(i) + ",\"text\":\"" + text + "\"}"));
   }
   ASSERT_TRUE(succeeded(store_->save(changes)));
-  EXPECT_THAT(*store_->load("ranges"), SizeIs(2500));
+  EXPECT_THAT(*store_->load("ranges"), SizeIs(1800));
 }
 
 TEST_F(Store, ClearRemovesEverything) {

@@ -19,7 +19,7 @@ class TargetSeam : public SeamTest {};
 TEST_F(TargetSeam, CreatesWithWholeOptionsAndTellsTheUuid) {
   const Twin a = twin("a", R"({"collation":{"locale":"en"},"validator":{"x":1}})");
   EXPECT_EQ(a.uuid, target_server_->uuid_of(ns("a")));
-  auto listed = target_->list_collections(database_);
+  auto listed = target_->list_collections({database_});
   ASSERT_TRUE(succeeded(listed));
   ASSERT_THAT(*listed, SizeIs(1));
   EXPECT_TRUE(listed->front().options["validator"].exists());
@@ -33,7 +33,7 @@ TEST_F(TargetSeam, CreatesAndDropsViews) {
   ASSERT_TRUE(succeeded(view));
   EXPECT_TRUE(view->is_nil());
   EXPECT_TRUE(succeeded(target_->modify({ns("v"), {}}, json(R"({"viewOn":"b","pipeline":[]})").view())));
-  EXPECT_EQ(target_->list_collections(database_)->front().options["viewOn"].as_string(), "b");
+  EXPECT_EQ(target_->list_collections({database_})->front().options["viewOn"].as_string(), "b");
   EXPECT_TRUE(succeeded(target_->drop_view(ns("v"))));
   EXPECT_TRUE(succeeded(target_->drop_view(ns("v"))));
 }
@@ -218,7 +218,7 @@ TEST_F(TargetSeam, InsertsNothingUnderTheNameOfAnotherCollection) {
   auto into_nothing = target_->insert(old, array_of({json(R"({"_id":1})")}).view());
   ASSERT_FALSE(into_nothing);
   EXPECT_EQ(into_nothing.error().server_code, server_code::collection_uuid_mismatch);
-  EXPECT_THAT(*target_->list_collections(database_), IsEmpty());
+  EXPECT_THAT(*target_->list_collections({database_}), IsEmpty());
 }
 
 TEST_F(TargetSeam, InsertsMoreThanOneCommandCanHold) {
@@ -258,6 +258,16 @@ TEST_F(TargetSeam, ClearsExactlyTheRange) {
   ASSERT_TRUE(succeeded(target_->clear_range(a, {})));
   EXPECT_EQ(target_->count_documents(ns("a")), 0);
   ASSERT_TRUE(succeeded(target_->clear_range(a, {})));
+}
+
+TEST_F(TargetSeam, ClearsWhatNoTransactionMayWriteTo) {
+  for (const Twin& a : {twin("capped", R"({"capped":true,"size":100000})"), twin("system.js")}) {
+    target_server_->fill(a.ns, 1, 50);
+    ASSERT_TRUE(succeeded(target_->clear_range(a, {value("11"), {}})));
+    EXPECT_EQ(target_->count_documents(a.ns), 10);
+    ASSERT_TRUE(succeeded(target_->clear_range(a, {})));
+    EXPECT_EQ(target_->count_documents(a.ns), 0);
+  }
 }
 
 // Both modes must come to the same contents.
@@ -408,7 +418,7 @@ TEST_P(Apply, ACollectionThatIsGoneRejectsItsOperationsOnly) {
   ASSERT_THAT(*applied, SizeIs(3));
   for (const OperationFailure& failure : *applied) EXPECT_EQ(failure.error.code, ErrorCode::not_found);
   EXPECT_THAT(target_server_->contents(ns("a")), SizeIs(2));
-  EXPECT_THAT(*target_->list_collections(database_), SizeIs(1));
+  EXPECT_THAT(*target_->list_collections({database_}), SizeIs(1));
 }
 
 TEST_P(Apply, AKeyThatIsEqualWithoutBeingIdenticalIsReplaced) {
@@ -503,20 +513,35 @@ TEST_P(Apply, ManyErasesAtOnceRemoveKeysOfAllTypes) {
   EXPECT_THAT(target_server_->contents(ns("a")), ElementsAre(R"({ "_id" : 0 })"));
 }
 
-TEST_P(Apply, ManyErasesInACappedCollectionAndInOneThatIsGone) {
-  const Twin capped = twin("capped", R"({"capped":true,"size":100000})");
-  const Twin gone{ns("gone"), Uuid()};
-  Batch fill(capped);
-  Batch erases(capped);
-  Batch in_vain(gone);
-  for (int i = 0; i < 40; ++i) {
-    fill.upsert(number(i), "{\"_id\":" + number(i) + "}");
-    erases.erase(number(i));
-    in_vain.erase(number(i));
+// Together they do not fit into one command.
+TEST_P(Apply, ErasesOfHugeKeys) {
+  const Twin a = twin("a");
+  Batch erases(a);
+  for (const char letter : {'x', 'y', 'z'}) {
+    const std::string id = "\"" + std::string(7U << 20U, letter) + "\"";
+    ASSERT_TRUE(succeeded(target_->insert(a, array_of({json("{\"_id\":" + id + "}")}).view())));
+    erases.erase(id).erase("1");
   }
-  EXPECT_THAT(apply(fill), IsEmpty());
+  EXPECT_EQ(target_->count_documents(ns("a")), 3);
   EXPECT_THAT(apply(erases), IsEmpty());
-  EXPECT_EQ(target_->count_documents(ns("capped")), 0);
+  EXPECT_EQ(target_->count_documents(ns("a")), 0);
+}
+
+TEST_P(Apply, ManyErasesWhereNoTransactionMayWriteAndInACollectionThatIsGone) {
+  for (const Twin& a : {twin("capped", R"({"capped":true,"size":100000})"), twin("system.js")}) {
+    Batch fill(a);
+    Batch erases(a);
+    for (int i = 0; i < 40; ++i) {
+      fill.upsert(number(i), "{\"_id\":" + number(i) + "}");
+      erases.erase(number(i));
+    }
+    EXPECT_THAT(apply(fill), IsEmpty());
+    EXPECT_THAT(apply(erases), IsEmpty());
+    EXPECT_EQ(target_->count_documents(a.ns), 0);
+  }
+  const Twin gone{ns("gone"), Uuid()};
+  Batch in_vain(gone);
+  for (int i = 0; i < 40; ++i) in_vain.erase(number(i));
   for (const OperationFailure& failure : apply(in_vain)) EXPECT_EQ(failure.kind, OperationFailure::Kind::rejected);
 }
 
@@ -524,7 +549,7 @@ TEST_F(TargetSeam, ProbingFindsThisServerExactAndLeavesNothingBehind) {
   auto mode = target_->probe_apply_mode();
   ASSERT_TRUE(succeeded(mode));
   EXPECT_EQ(*mode, ApplyMode::exact);
-  auto left = target_->list_collections(std::string(kStateDatabase));
+  auto left = target_->list_collections({std::string(kStateDatabase)});
   ASSERT_TRUE(succeeded(left));
   for (const CollectionSpec& spec : *left) EXPECT_FALSE(spec.ns.collection.starts_with("probe_"));
 }

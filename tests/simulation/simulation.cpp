@@ -55,7 +55,7 @@ Circumstances draw(Random& random) {
   pipeline.appliers = static_cast<std::size_t>(random.between(1, 4));
   pipeline.index_builders = static_cast<std::size_t>(random.between(1, 2));
   pipeline.range_bytes = random.between(100, 2000);
-  pipeline.indexes_first_weight = random.chance(0.5) ? random.between(0, 20'000) : 0;
+  pipeline.small_weight = random.chance(0.5) ? random.between(0, 20'000) : 0;
   pipeline.apply_batch_operations = static_cast<std::size_t>(random.between(1, 40));
   // From "every reply fills it" to "it is never full".
   pipeline.memory_bytes = static_cast<std::size_t>(random.chance(0.5) ? random.between(4'000, 60'000) : 10'000'000);
