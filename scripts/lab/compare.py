@@ -40,10 +40,18 @@ def collections(client: MongoClient, database: str) -> dict[str, Spec]:
     return found
 
 
+def identity(client: MongoClient, database: str, collection: str) -> Any:
+    """By which to list indexes: the UUID; of a time-series collection, which has none, the name. To a name a server
+    answers with the indexes of buckets of that name, also when they are lost and the name is another collection's."""
+    reply = client[database].command("listCollections", filter={"name": collection})
+    return reply["cursor"]["firstBatch"][0]["info"].get("uuid", collection)
+
+
 def indexes(client: MongoClient, database: str, collection: str) -> dict[str, bytes]:
     """Index specifications by name. As bytes, because the order of the keys counts; fields sorted, theirs does not."""
     found = {}
-    for spec in client[database][collection].list_indexes():
+    command = {"listIndexes": identity(client, database, collection), "cursor": {"batchSize": 1000}}
+    for spec in client[database].command(command)["cursor"]["firstBatch"]:
         fields = {key: value for key, value in spec.items() if key != "ns"}
         found[fields["name"]] = fields
     return {name: _canonical(spec) for name, spec in found.items()}

@@ -1,5 +1,5 @@
-"""A TCP proxy in front of one server that holds commands back: the client's connection breaks, the command arrives when
-the test says so, as if it had lain in a queue on its way."""
+"""TCP proxies in front of one server. A `Proxy` holds commands back: the client's connection breaks, the command arrives
+when the test says so, as if it had lain in a queue on its way. A `Wire` is a network that can be cut, slow, or silent."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,13 +22,14 @@ Command = dict[str, Any]
 
 
 def read_exactly(connection: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = connection.recv(size - len(data))
+    data = bytearray(size)
+    view, filled = memoryview(data), 0
+    while filled < size:
+        part = connection.recv_into(view[filled:])
         if not part:
             raise ConnectionError
-        data += part
-    return data
+        filled += part
+    return bytes(data)
 
 
 def read_message(connection: socket.socket) -> bytes:
@@ -131,3 +133,131 @@ def proxy_to(port: int) -> Iterator[Proxy]:
         yield proxy
     finally:
         proxy.close()
+
+
+# What a wire does to messages on their way.
+CUT = "cut"  # connections break, new ones too
+DELAY = "delay"  # each message takes longer
+SILENT = "silent"  # nothing passes, and nobody is told: a connection of that time stays dead
+DEAF = "deaf"  # the same for answers; what is asked is done
+LATE = "late"  # connections break; what was asked arrives seconds later
+WIRE_TROUBLES = (CUT, DELAY, SILENT, DEAF, LATE)
+
+
+@dataclass(eq=False)
+class _Line:
+    """One connection through a wire."""
+
+    client: socket.socket
+    server: socket.socket
+    dead: str = ""  # the trouble after which nothing passes any more
+
+    def end(self) -> None:
+        for side in (self.client, self.server):
+            with contextlib.suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+            side.close()
+
+
+class Wire:
+    """The way to the member of a replica set on this port. Answers to hello name the members by their wires, which
+    `renamed` gives, so that a client that found one wire goes through wires only."""
+
+    NAMES_SERVERS = 4096  # bytes; longer answers are no answers to hello
+
+    def __init__(self, port: int) -> None:
+        self._upstream = port
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.port: int = self._listener.getsockname()[1]
+        self.renamed: dict[bytes, bytes] = {}
+        self._trouble = ""
+        self._seconds = 0.0
+        self._lock = threading.Lock()
+        self._lines: set[_Line] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def trouble(self, what: str, seconds: float = 0.0) -> None:
+        """From now on. `seconds`: how long messages take, or how late they come."""
+        with self._lock:
+            self._trouble, self._seconds = what, seconds
+            broken = list(self._lines) if what == CUT else []
+        for line in broken:
+            line.end()
+
+    def heal(self) -> None:
+        self.trouble("")
+
+    def close(self) -> None:
+        self._listener.close()
+        self.trouble(CUT)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+
+    def _connect(self, client: socket.socket) -> None:
+        try:
+            if self._trouble == CUT:
+                raise ConnectionError
+            line = _Line(client, socket.create_connection(("127.0.0.1", self._upstream)))
+        except OSError:
+            client.close()
+            return
+        with self._lock:
+            self._lines.add(line)
+        threading.Thread(target=self._pass, args=(line, self._answer), daemon=True).start()
+        self._pass(line, self._request)
+
+    def _pass(self, line: _Line, one: Callable[[_Line], None]) -> None:
+        """One direction, until the connection ends."""
+        try:
+            while True:
+                one(line)
+        except OSError:
+            line.end()
+            with self._lock:
+                self._lines.discard(line)
+
+    def _request(self, line: _Line) -> None:
+        message = read_message(line.client)
+        trouble, seconds = self._trouble, self._seconds
+        if trouble == LATE and command_of(message).keys() & {"hello", "isMaster", "ismaster"}:
+            raise ConnectionError
+        if trouble == LATE:
+            line.dead = LATE
+            line.client.shutdown(socket.SHUT_RDWR)
+            time.sleep(seconds)
+            line.server.sendall(message)
+            time.sleep(1)  # for the server to have begun with it
+            raise ConnectionError
+        if trouble == DELAY:
+            time.sleep(seconds)
+        if trouble == SILENT:
+            line.dead = SILENT
+        if line.dead != SILENT:
+            line.server.sendall(message)
+
+    def _answer(self, line: _Line) -> None:
+        message = read_message(line.server)
+        if self._trouble == DELAY:
+            time.sleep(self._seconds)
+        if self._trouble in (SILENT, DEAF):
+            line.dead = self._trouble
+        if line.dead:
+            return
+        if len(message) < self.NAMES_SERVERS:
+            for name, wire in self.renamed.items():
+                message = message.replace(name, wire)
+        line.client.sendall(message)
+
+
+def wires_to(ports: list[int]) -> list[Wire]:
+    """To the members of a replica set."""
+    wires = [Wire(port) for port in ports]
+    names = {f"127.0.0.1:{port}".encode(): f"127.0.0.1:{wire.port}".encode() for port, wire in zip(ports, wires)}
+    assert all(len(name) == len(wire) for name, wire in names.items()), "a message must keep its length"
+    for wire in wires:
+        wire.renamed = names
+    return wires

@@ -1,7 +1,8 @@
-"""Replica sets of one real mongod each, with authorisation, on free ports and with small caches."""
+"""Replica sets of real mongods, one or several each, with authorisation, on free ports and with small caches."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import secrets
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ from .certificates import Certificate
 
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_DATABASES = frozenset({"admin", "config", "local"})
+# A transaction that changes more than a tenth of the cache may be refused (388): so this must hold two of 16 MB.
+CACHE_GIGABYTES = "0.5"
 STATE_DATABASE = "percona_link_mongodb"
 
 # The least that plm's two users need; README names the same roles.
@@ -62,15 +66,16 @@ def mongod_path() -> Path:
     return path
 
 
-def uri(port: int, set_name: str | None, user: User | None, **options: Any) -> str:
+def uri(port: int | Iterable[int], set_name: str | None, user: User | None, **options: Any) -> str:
     """A connection string, with every special character of the user escaped."""
+    hosts = ",".join(f"127.0.0.1:{one}" for one in ([port] if isinstance(port, int) else port))
     login = f"{quote(user.name, safe='')}:{quote(user.password, safe='')}@" if user else ""
     query = dict(options)
     if user:
         query["authSource"] = "admin"
     if set_name:
         query["replicaSet"] = set_name
-    return f"mongodb://{login}127.0.0.1:{port}/?" + "&".join(f"{key}={value}" for key, value in query.items())
+    return f"mongodb://{login}{hosts}/?" + "&".join(f"{key}={value}" for key, value in query.items())
 
 
 class ReplicaSet:
@@ -107,27 +112,33 @@ class ReplicaSet:
     # -- life ------------------------------------------------------------------------------------------------------
     def create(self) -> ReplicaSet:
         """Starts the server on an empty folder, initiates the set and makes the users."""
+        self.prepare(secrets.token_hex(32))
+        self.start()
+        self._initiate([{"_id": 0, "host": f"127.0.0.1:{self.port}"}], {})
+        return self
+
+    def prepare(self, secret: str) -> None:
+        """An empty folder, with the key that the members of a set share."""
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder / "data").mkdir(parents=True)
         key = self.folder / "key"
-        key.write_text(secrets.token_hex(32))
+        key.write_text(secret)
         key.chmod(0o400)
-        self.start()
+
+    def _initiate(self, members: list[dict[str, Any]], settings: dict[str, Any]) -> None:
         with pymongo.MongoClient(uri(self.port, None, None, **self.client_options), directConnection=True) as bare:
             if self.set_name:
-                member = {"_id": 0, "host": f"127.0.0.1:{self.port}"}
-                bare.admin.command("replSetInitiate", {"_id": self.set_name, "members": [member]})
+                bare.admin.command("replSetInitiate", {"_id": self.set_name, "members": members, "settings": settings})
                 self._wait_until_writable(bare)
             if self.key_file:  # the first user comes in through the localhost exception
                 bare.admin.command("createUser", ADMIN.name, pwd=ADMIN.password, roles=list(ADMIN.roles))
         if self.key_file:
             self.add_user(self.plm_user)
-        return self
 
     def start(self) -> None:
         """Starts the process and waits until it accepts connections."""
         command = [str(mongod_path()), "--dbpath", str(self.folder / "data"), "--port", str(self.port)]
-        command += ["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket"]
+        command += ["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", CACHE_GIGABYTES, "--nounixsocket"]
         if self.set_name:
             command += ["--replSet", self.set_name, "--oplogSize", str(self.oplog_megabytes)]
         if self.key_file:
@@ -187,7 +198,11 @@ class ReplicaSet:
     # -- connections -----------------------------------------------------------------------------------------------
     def uri(self, user: User | None = None, **options: Any) -> str:
         user = (user or self.plm_user) if self.key_file else None
-        return uri(self.port, self.set_name, user, **{**self.client_options, **options})
+        return uri(self.ports, self.set_name, user, **{**self.client_options, **options})
+
+    @property
+    def ports(self) -> list[int]:
+        return [self.port]
 
     def x509_uri(self, client: Certificate, **options: Any) -> str:
         """For a user of $external who shows this certificate."""
@@ -198,7 +213,7 @@ class ReplicaSet:
     def admin(self) -> pymongo.MongoClient:
         """A client that may do everything; one for the life of the server."""
         if self._client is None:
-            address = uri(self.port, self.set_name, ADMIN if self.key_file else None, **self.client_options)
+            address = uri(self.ports, self.set_name, ADMIN if self.key_file else None, **self.client_options)
             self._client = pymongo.MongoClient(address, uuidRepresentation="standard", tz_aware=True)
         return self._client
 
@@ -241,6 +256,132 @@ class ReplicaSet:
                 pass  # elections and restarts answer with all kinds of errors
             time.sleep(0.05)
         raise TimeoutError(f"no primary on port {self.port}, see {self.folder}/mongod.log")
+
+
+class MemberSet(ReplicaSet):
+    """A replica set of several mongods, `members`, each with a folder, a port and a process of its own. They elect a new
+    primary within seconds. `admin` follows the primary; `direct` speaks to one member whatever it is."""
+
+    ELECTION = {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500}
+
+    def __init__(
+        self,
+        folder: Path,
+        set_name: str,
+        *,
+        plm_roles: tuple[str, ...] = (),
+        parameters: dict[str, Any] | None = None,
+        members: int = 3,
+    ) -> None:
+        super().__init__(folder, set_name, plm_roles=plm_roles, parameters=parameters)
+        self.members = [
+            ReplicaSet(folder / f"member{number}", set_name, parameters=parameters) for number in range(members)
+        ]
+        self.port = self.members[0].port
+        self._direct: dict[tuple[int, User | None, int], pymongo.MongoClient] = {}
+
+    def create(self) -> MemberSet:
+        secret = secrets.token_hex(32)
+        for member in self.members:
+            member.prepare(secret)
+        self._each(ReplicaSet.start)
+        hosts = [{"_id": number, "host": f"127.0.0.1:{member.port}"} for number, member in enumerate(self.members)]
+        self._initiate(hosts, self.ELECTION)
+        self.wait_complete()
+        return self
+
+    def _each(self, action: Callable[[ReplicaSet], Any], members: Iterable[ReplicaSet] | None = None) -> None:
+        with ThreadPoolExecutor(len(self.members)) as pool:
+            list(pool.map(action, self.members if members is None else members))
+
+    # -- life ------------------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Those that do not run."""
+        self._each(ReplicaSet.start, [member for member in self.members if member.process is None])
+
+    def kill(self) -> None:
+        for member in self.members:
+            member.kill()
+
+    def restart(self) -> None:
+        self.start()
+        self.wait_complete()
+
+    def freeze(self) -> None:
+        for member in self.members:
+            member.freeze()
+
+    def thaw(self) -> None:
+        for member in self.members:
+            member.thaw()
+
+    def heal(self) -> None:
+        for member in self.members:
+            if member.process:
+                member.thaw()
+        self.restart()
+        if "enableTestCommands" in self.parameters:
+            self.fail_point("failCommand", "off")
+        self.admin.admin.command("killAllSessions", [])
+
+    def destroy(self) -> None:
+        for client in self._direct.values():
+            client.close()
+        super().destroy()
+
+    # -- members ---------------------------------------------------------------------------------------------------
+    @property
+    def ports(self) -> list[int]:
+        return [member.port for member in self.members]
+
+    def direct(self, member: ReplicaSet, user: User | None = ADMIN, milliseconds: int = 2000) -> pymongo.MongoClient:
+        """It gives up after so long when the member does not answer."""
+        key = (member.port, user, milliseconds)
+        if key not in self._direct:
+            limits = dict.fromkeys(("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS"), milliseconds)
+            self._direct[key] = pymongo.MongoClient(uri(member.port, None, user, directConnection="true", **limits))
+        return self._direct[key]
+
+    def fail_point(self, name: str, mode: Any, **data: Any) -> None:
+        """On every member, as any of them may be the next primary."""
+        for member in self.members:
+            self.direct(member).admin.command("configureFailPoint", name, mode=mode, data=data)
+
+    def primary(self, *, unlike: Any = None) -> tuple[ReplicaSet, Any] | None:
+        """Who says to be primary, and the number of its election; not that of the election `unlike`."""
+        for member in self.members:
+            with contextlib.suppress(PyMongoError):
+                hello = self.direct(member, None, 300).admin.command("hello")
+                if hello.get("isWritablePrimary") and hello["electionId"] != unlike:
+                    return member, hello["electionId"]
+        return None
+
+    def wait_primary(self, *, unlike: Any = None, timeout: float = 60) -> tuple[ReplicaSet, Any]:
+        deadline = time.monotonic() + timeout
+        while (found := self.primary(unlike=unlike)) is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no primary, see {self.folder}")
+            time.sleep(0.02)
+        return found
+
+    def wait_complete(self, timeout: float = 90) -> None:
+        """Until there is one primary, and all others are secondaries."""
+        deadline = time.monotonic() + timeout
+        while sorted(self._states()) != ["PRIMARY"] + ["SECONDARY"] * (len(self.members) - 1):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"members are {self._states()}, see {self.folder}")
+            time.sleep(0.05)
+
+    def _states(self) -> list[str]:
+        """As each member sees itself."""
+        return [self._state(member) for member in self.members]
+
+    def _state(self, member: ReplicaSet) -> str:
+        try:
+            status = self.direct(member).admin.command("replSetGetStatus")
+        except PyMongoError as error:
+            return type(error).__name__
+        return next(one["stateStr"] for one in status["members"] if one.get("self"))
 
 
 @dataclass

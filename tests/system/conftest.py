@@ -89,6 +89,17 @@ def module_plm(servers: Pair, tmp_path_factory: pytest.TempPathFactory) -> Itera
         old.stop()
 
 
+@pytest.fixture(scope="module")
+def resting_plm(module_plm: Callable[..., Plm]) -> Plm:
+    return module_plm()
+
+
+@pytest.fixture
+def idle_plm(resting_plm: Plm) -> Plm:
+    """One for all tests of a module that find it idle and leave it so."""
+    return resting_plm if resting_plm.process else resting_plm.run()
+
+
 @contextmanager
 def expiring_nothing(server: ReplicaSet) -> Iterator[None]:
     """The server's own TTL monitor rests: on the source nothing would be left to copy."""

@@ -1,4 +1,4 @@
-"""The diffs of the oplog mean to src/memory what they mean to a server: fresh random updates, and their diffs applied
+"""The diffs of the oplog mean to src/model what they mean to a server: fresh random updates, and their diffs applied
 to documents that they were not made for."""
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ CASES = 1200
 
 
 def test_diffs_do_what_they_do_on_a_server(pair, tmp_path):
-    tests = Path(os.environ.get("PLM_MEMORY_TEST", ROOT / "build/release/src/memory/plm_memory_test"))
+    tests = Path(os.environ.get("PLM_MODEL_TEST", ROOT / "build/release/src/model/plm_model_test"))
     assert tests.exists(), f"{tests} is missing: cmake --preset release && cmake --build --preset release"
     seed = int(os.environ.get("PLM_SEED") or random.randrange(2**32))
     print(f"PLM_SEED={seed}")
-    recorder = ROOT / "src/memory/testdata/record_diffs.py"
+    recorder = ROOT / "src/model/testdata/record_diffs.py"
     server = uri(pair.source.port, pair.source.set_name, ADMIN)
     cases = tmp_path / "diffs.jsonl"
     with cases.open("w") as out:

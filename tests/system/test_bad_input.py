@@ -78,16 +78,6 @@ BODIES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def resting_plm(module_plm):
-    return module_plm()
-
-
-@pytest.fixture
-def idle_plm(resting_plm):
-    return resting_plm if resting_plm.process else resting_plm.run()
-
-
 @pytest.mark.parametrize("body, named", BODIES, ids=lambda value: value.decode("latin1") if isinstance(value, bytes) else "")
 def test_a_bad_body_is_answered_with_400_and_named(idle_plm, body, named):
     response = requests.post(idle_plm.url + "/start", data=body, headers={"Content-Type": "application/json"}, timeout=5)

@@ -204,6 +204,33 @@ def test_transactions_arrive_whole(pair, plm):
     assert differences(pair.source, pair.target) == []
 
 
+@both_modes
+def test_transactions_that_are_open_across_the_start_and_the_finalize(pair, plm):
+    """What is written before the start and committed behind it is in neither the copy nor the stream of a tool that
+    takes the present time for the start."""
+    client = pair.source.admin
+    client.t.a.insert_many([{"_id": n, "v": 0} for n in range(50)])
+    with client.start_session() as early, client.start_session() as late:
+        early.start_transaction()
+        client.t.a.insert_one({"_id": "before the start"}, session=early)
+        client.t.a.update_one({"_id": 1}, {"$set": {"v": 1}}, session=early)
+        client.t.a.delete_one({"_id": 2}, session=early)
+        plm.run()
+        plm.start()
+        plm.wait_synced()
+        assert pair.target.admin.t.a.count_documents({}) == 50
+        client.t.a.update_one({"_id": 3}, {"$set": {"v": 1}}, session=early)
+        early.commit_transaction()
+        plm.wait_applied(pair.source.cluster_time())
+        assert differences(pair.source, pair.target, synchronising=True) == []
+        late.start_transaction()
+        client.t.a.insert_one({"_id": "never"}, session=late)
+        client.t.a.insert_one({"_id": "last"})
+        plm.finish()
+        late.abort_transaction()
+    assert differences(pair.source, pair.target) == []
+
+
 def insert_20_mb(client, session) -> None:
     for first in range(0, 4000, 500):
         documents = [{"_id": n, "filler": "x" * 5000} for n in range(first, first + 500)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from conftest import CLIENT, SMALL_STEPS, failing, slow_command
+from conftest import CLIENT, SMALL_STEPS, copying, failing, slow_command
 from lab.compare import differences
 from lab.daemon import Plm
 from lab.load import Writer, fill
+from lab.servers import ReplicaSet
 
 SIDES = ("source", "target")
 
@@ -126,17 +129,74 @@ def test_pause_and_sigterm_work_while_a_server_is_down(pair, plm):
     finished_equal(pair, plm)
 
 
+@contextmanager
+def without_rights(server: ReplicaSet) -> Iterator[None]:
+    admin = server.admin.admin
+    admin.command("updateUser", server.plm_user.name, roles=[])
+    try:
+        yield
+    finally:
+        admin.command("updateUser", server.plm_user.name, roles=list(server.plm_user.roles))
+
+
+@contextmanager
+def with_another_password(server: ReplicaSet) -> Iterator[None]:
+    """Who is logged in stays so: only a restart makes clients log in again."""
+    admin = server.admin.admin
+    admin.command("updateUser", server.plm_user.name, pwd="another")
+    server.kill()
+    server.restart()
+    try:
+        yield
+    finally:
+        admin.command("updateUser", server.plm_user.name, pwd=server.plm_user.password)
+
+
+@pytest.mark.parametrize("take_away", [without_rights, with_another_password])
+@pytest.mark.parametrize("side", SIDES)
+def test_what_is_taken_away_from_plms_user_and_given_back(pair, plm, side, take_away):
+    """In the middle of the copy, while following, and in finalize."""
+    source, server = pair.source.admin, getattr(pair, side)
+    fill(source, "a", "b", 4000)
+    source.a.b.create_index("n", unique=True)
+    source.a.early.insert_one({"_id": 1})
+    plm.run()
+    with slow_command(pair.target, "insert", 80):
+        plm.start(**SMALL_STEPS)
+        plm.wait_for("part of the copy", copying)
+        with take_away(server):
+            source.a.early.insert_one({"_id": 2})
+            time.sleep(3)
+            assert plm.status()["state"] == "running"
+    plm.wait_synced(90)
+    with take_away(server):
+        source.a.early.insert_one({"_id": 3})
+        source.a.late.insert_one({"_id": 1})
+        time.sleep(3)
+        assert plm.status()["state"] == "running"
+    plm.wait_applied(pair.source.cluster_time(), 90)
+    plm.finalize()
+    with take_away(server):
+        time.sleep(3)
+        assert plm.status()["state"] == "finalizing"
+    plm.wait_state("finalized", 90)
+    assert differences(pair.source, pair.target) == []
+
+
 ERRORS = [
     # which server, commands, what they answer
     ("source", ["find", "getMore"], {"errorCode": 11600}),  # InterruptedAtShutdown
     ("source", ["aggregate", "getMore"], {"errorCode": 43}),  # CursorNotFound
     ("source", ["aggregate", "getMore", "find"], {"closeConnection": True}),
-    ("source", ["listCollections", "listIndexes", "collStats"], {"errorCode": 189}),  # PrimarySteppedDown
+    ("source", ["listCollections", "listIndexes", "dataSize"], {"errorCode": 189}),  # PrimarySteppedDown
     ("target", ["insert"], {"errorCode": 10107}),  # NotWritablePrimary
     ("target", ["insert", "update", "delete", "applyOps"], {"closeConnection": True}),
     ("target", ["insert", "update", "delete", "applyOps"], {"writeConcernError": {"code": 91, "errmsg": "shutting down"}}),
     ("target", ["create", "createIndexes", "collMod"], {"closeConnection": True}),
     ("target", ["createIndexes"], {"errorCode": 11602}),  # InterruptedDueToReplStateChange
+    # A connection breaks, and the next one while it logs in.
+    ("source", ["getMore", "saslStart", "saslContinue"], {"closeConnection": True}),
+    ("target", ["insert", "applyOps", "saslStart", "saslContinue"], {"closeConnection": True}),
 ]
 
 

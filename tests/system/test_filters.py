@@ -134,13 +134,3 @@ def test_a_malformed_entry_is_refused_and_named(servers, idle_plm, list_name, en
     assert refused.value.http_status == 400
     assert list_name in refused.value.error and f'"{entry}"' in refused.value.error
     assert idle_plm.status()["state"] == "idle"
-
-
-@pytest.fixture(scope="module")
-def resting_plm(module_plm):
-    return module_plm()
-
-
-@pytest.fixture
-def idle_plm(resting_plm):
-    return resting_plm if resting_plm.process else resting_plm.run()

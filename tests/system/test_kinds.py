@@ -4,9 +4,11 @@ validators; and what is said about that which is not carried."""
 from __future__ import annotations
 
 import datetime
+import random
 from typing import Any
 
 import bson
+import gridfs
 import pytest
 from bson import Timestamp
 from conftest import SMALL_STEPS, both_modes, copying, expires, expiring_nothing, slow_command, wait_for_ttl_passes
@@ -129,6 +131,25 @@ def test_stored_functions_follow_the_filter_and_replace_those_of_the_target(pair
     plm.finish()
     assert differences(pair.source, pair.target, ["a"]) == []
     assert pair.target.databases() == ["a"]
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+@both_modes
+def test_files_of_gridfs_arrive(pair, plm):
+    contents = {f"file {n}": random.Random(n).randbytes(size) for n, size in enumerate((0, 1, 255 * 1024, 3_000_000))}
+    files = gridfs.GridFSBucket(pair.source.admin.photos, bucket_name="raw")
+    for name in ("file 0", "file 3"):
+        files.upload_from_stream(name, contents[name])
+    files.upload_from_stream("removed", b"x" * 600_000)
+    follow(plm)
+    for name in ("file 1", "file 2"):
+        files.upload_from_stream(name, contents[name])
+    files.delete(files.find({"filename": "removed"}).next()._id)
+    applied(plm, pair)
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+    arrived = gridfs.GridFSBucket(pair.target.admin.photos, bucket_name="raw")
+    assert {file.filename: file.read() for file in arrived.find({})} == contents
 
 
 # -- options -----------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from lab.servers import STATE_DATABASE, uri
 
 FENCE_IS_GONE = 26
 TOO_OLD = 225
+UUID_DOES_NOT_MATCH = 361
 
 
 @pytest.fixture
@@ -44,13 +45,18 @@ def second(pair, tmp_path, portable) -> Iterator[Plm]:
 
 
 def writes_to(namespace: str, *names: str):
-    """Picks the next command of these names, or applyOps, that writes to the namespace."""
-    database, _, collection = namespace.partition(".")
+    """Picks the next command of these names, or applyOps, that writes to the namespace, or to a working name beside it."""
+    database, _, _ = namespace.partition(".")
+
+    def meant(written: str) -> bool:
+        return written == namespace or written.startswith(f"{database}.plm_copy_")
 
     def wanted(name: str, command: dict) -> bool:
+        if name not in names:
+            return False
         if name == "applyOps":
-            return name in names and any(operation["ns"] == namespace for operation in command["applyOps"])
-        return name in names and command[name] == collection and command["$db"] == database
+            return any(meant(operation["ns"]) for operation in command["applyOps"])
+        return meant(f"{command['$db']}.{command[name]}")
 
     return wanted
 
@@ -111,6 +117,49 @@ def test_c2_an_insert_of_unknown_outcome_does_not_bring_back_what_was_deleted(pa
     plm.wait_applied(pair.source.cluster_time())
     assert refused(held.arrive())
     equal(pair, plm)
+
+
+# ---- Copies under a working name: a collection of more than a megabyte -------------------------------------------------
+
+
+def refused_by_name(answer: dict) -> bool:
+    return answer["n"] == 0 and {error["code"] for error in answer["writeErrors"]} == {UUID_DOES_NOT_MATCH}
+
+
+def names_on_target(pair, database: str) -> list[str]:
+    return sorted(pair.target.admin[database].list_collection_names())
+
+
+def test_c2_a_copys_insert_of_unknown_outcome_is_shut_out_by_another_name(pair, plm, proxy):
+    """While the copy goes on, and for good when it is done."""
+    fill(pair.source.admin, "a", "b", 20_000)
+    proxy.hold_next(writes_to("a.b", "insert"))
+    synced(pair, plm)
+    held = proxy.wait_held()
+    assert names_on_target(pair, "a") == ["b"]
+    pair.source.admin.a.b.delete_many({"n": {"$gte": 0}})
+    plm.wait_applied(pair.source.cluster_time())
+    assert refused_by_name(held.arrive())
+    equal(pair, plm)
+
+
+def test_c3_a_copys_insert_of_a_dead_process_is_shut_out_by_another_name(pair, plm, proxy, second):
+    fill(pair.source.admin, "a", "b", 20_000)
+    plm.run()
+    proxy.hold_next(writes_to("a.b", "insert"))
+    plm.start()
+    held = proxy.wait_held()
+    plm.kill9()
+    second.run(standby=True)
+    second.wait_synced()
+    pair.source.admin.a.b.delete_many({"n": {"$gte": 0}})
+    second.wait_applied(pair.source.cluster_time())
+    assert refused_by_name(held.arrive())
+    assert names_on_target(pair, "a") == ["b"]
+    equal(pair, second)
+
+
+# ---- Other processes ---------------------------------------------------------------------------------------------------
 
 
 @both_modes

@@ -14,6 +14,7 @@ from pymongo.errors import OperationFailure
 
 BEGIN = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
 SERIES = {"timeField": "t", "metaField": "m"}
+UNPACK = {**SERIES, "bucketMaxSpanSeconds": 3600}
 LONG = 10**9  # an expiry that nothing reaches
 
 
@@ -224,6 +225,80 @@ def test_what_is_in_the_way_on_the_target_is_named_as_users_know_it(pair, plm):
     create(pair.target.admin.a)
     plm.run()
     with pytest.raises(Exception, match="already holds a.series;"):
+        plm.start()
+    plm.start(replaceTarget=True)
+    plm.wait_synced()
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+def lose(database, name: str = "series") -> None:
+    """Buckets without their view, as two creations of one name may leave them."""
+    database.command({"create": f"system.buckets.{name}", "timeseries": SERIES, "clusteredIndex": True})
+
+
+def test_lost_buckets_are_named_and_do_not_touch_who_has_their_name(pair, plm):
+    """What goes by name to the collection, goes to the buckets instead; the server does that to everybody."""
+    source = pair.source.admin.a
+    source.series.insert_many([{"_id": n, "x": n} for n in range(100)])
+    source.series.create_index("x")
+    lose(source)
+    source.series.insert_many(measurements(0, 10))
+    source.series.create_index("t")
+    follow(plm, pair)
+    lost = "a.system.buckets.{} is not replicated: there is no time-series collection a.{}"
+    assert lost.format("series", "series") in plm.status()["warnings"]
+    source.later.insert_one({"_id": 1})
+    lose(source, "later")
+    applied(plm, pair)
+    plm.finish()
+    assert lost.format("later", "later") in plm.status()["warnings"]
+    assert plm.status()["finalization"]["differences"] == []
+    names = ("a.system.buckets.later", "a.system.buckets.series")
+    assert differences(pair.source, pair.target) == [f"{name} is on one side only" for name in names]
+    assert set(pair.target.admin.a.list_collection_names()) == {"series", "later"}
+
+
+def test_lost_buckets_on_the_target_are_in_the_way(pair, plm):
+    """A collection of their name could be created, but its indexes would land on them."""
+    source, target = pair.source.admin.a, pair.target.admin.a
+    source.series.insert_many([{"_id": n, "x": n} for n in range(100)])
+    source.series.create_index("x")
+    lose(target)
+    plm.run()
+    with pytest.raises(Exception, match="already holds a.series"):
+        plm.start()
+    plm.start(replaceTarget=True)
+    plm.wait_synced()
+    source.series.drop_index("x_1")
+    source.series.create_index("y")
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+def lose_buckets(database, name: str = "series") -> None:
+    """A view without its buckets, as a drop beside a creation may leave it."""
+    database.command({"create": name, "viewOn": f"system.buckets.{name}", "pipeline": [{"$_internalUnpackBucket": UNPACK}]})
+
+
+def test_a_view_without_its_buckets_is_named_and_not_replicated(pair, plm):
+    lose_buckets(pair.source.admin.a)
+    follow(plm, pair)
+    lost = "a.{} is not replicated: a time-series collection without its buckets"
+    assert lost.format("series") in plm.status()["warnings"]
+    lose_buckets(pair.source.admin.a, "later")
+    applied(plm, pair)
+    plm.finish()
+    assert lost.format("later") in plm.status()["warnings"]
+    assert plm.status()["finalization"]["differences"] == []
+    assert pair.target.admin.a.list_collection_names() == []
+
+
+def test_a_view_without_its_buckets_on_the_target_is_in_the_way(pair, plm):
+    create(pair.source.admin.a)
+    lose_buckets(pair.target.admin.a)
+    plm.run()
+    with pytest.raises(Exception, match="already holds a.series"):
         plm.start()
     plm.start(replaceTarget=True)
     plm.wait_synced()

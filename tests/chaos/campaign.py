@@ -1,0 +1,192 @@
+"""Many runs, on several labs at a time, and what is printed about them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty
+
+from .execute import Lab, Outcome
+from .faults import Redone
+from .plan import ELECTIONS, plan
+
+RECOVERED_WITHIN = 5.0  # seconds, from a primary being there
+
+
+@dataclass
+class Settings:
+    jobs: int = 1
+    minutes: float | None = None  # no new run begins after this
+    keep_going: bool = False  # after a failure
+    found: Path = Path("build/chaos")  # where plans and logs of runs that failed go
+
+
+@dataclass
+class Total:
+    runs: int = 0
+    commands: int = 0
+    events: int = 0
+    manual_steps: int = 0
+    failed: list[Outcome] = field(default_factory=list)
+    void: int = 0  # runs that the servers did not bring to their end
+    faults: Counter[str] = field(default_factory=Counter)
+    recovered: list[tuple[float, str]] = field(default_factory=list)  # seconds, where
+    redone: list[Redone] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        self.runs += 1
+        self.commands += outcome.commands
+        self.events += outcome.events
+        self.manual_steps += outcome.manual_steps
+        self.void += bool(outcome.void)
+        if outcome.failures:
+            self.failed.append(outcome)
+        for one in outcome.faults:
+            self.faults[f"{one.fault.kind} {one.fault.side} {one.phase}"] += 1
+            if one.recovered is not None and one.fault.kind in ELECTIONS:
+                self.recovered.append((one.recovered, f"seed {outcome.plan.seed}: {one.fault}"))
+            if one.redone is not None:
+                self.redone.append(one.redone)
+
+    def text(self) -> str:
+        return (
+            f"{self.runs} runs, {self.faults.total()} faults, {self.commands} commands, {self.events} events applied, "
+            f"{self.manual_steps} documented manual steps, {self.void} void, {len(self.failed)} failures"
+        )
+
+    def details(self) -> str:
+        lines = [f"  {count:5} {what}" for what, count in sorted(self.faults.items())]
+        if self.recovered:
+            seconds = sorted(one for one, _ in self.recovered)
+            median, worst = seconds[len(seconds) // 2], seconds[-1]
+            lines.append(f"recovered after {len(seconds)} elections: median {median:.2f} s, at most {worst:.2f} s")
+            slow = sorted(one for one in self.recovered if one[0] > RECOVERED_WITHIN)
+            lines += [f"  {taken:.1f} s {where}" for taken, where in slow]
+        if self.redone:
+            names = ("seconds", "events", "copied_bytes")
+            seconds, events, copied = ([getattr(one, name) for one in self.redone] for name in names)
+            lines.append(
+                f"redone by {len(self.redone)} new processes: {sum(seconds)} s of changes (at most {max(seconds)}), "
+                f"{sum(events)} events (at most {max(events)}), {sum(copied)} copied bytes (at most {max(copied)})"
+            )
+        return "\n".join(lines)
+
+
+def run(seeds: range, settings: Settings) -> Total:
+    """Prints a line for each run, and a total; stops at the first failure unless told to keep going."""
+    total = Total()
+    results = _results(seeds, settings)
+    try:
+        for outcome in results:
+            total.add(outcome)
+            print(describe(outcome), flush=True)
+            if outcome.failures and not settings.keep_going:
+                break
+    finally:
+        results.close()
+    print(total.text(), total.details(), sep="\n", flush=True)
+    return total
+
+
+def describe(outcome: Outcome) -> str:
+    recovered = ", ".join(
+        f"{one.fault.kind} {one.fault.side} {one.recovered:.1f}" for one in outcome.faults if one.recovered is not None
+    )
+    head = f"seed {outcome.plan.seed}: {len(outcome.faults)} faults, {outcome.events} events, {outcome.seconds:.0f} s"
+    lines = [head + (f"; recovered after {recovered} s" if recovered else "")]
+    if outcome.void:
+        lines[0] += f" VOID: {outcome.void}"
+    if outcome.failures:
+        lines[0] += " FAILED"
+        lines += [f"  {line}" for line in [*outcome.failures[:10], *str(outcome.plan).splitlines()]]
+    return "\n".join(lines)
+
+
+# -- workers -----------------------------------------------------------------------------------------------------------
+def _results(seeds: range, settings: Settings) -> Iterator[Outcome]:
+    """Each worker has servers of its own, and takes every n-th seed."""
+    context = multiprocessing.get_context("spawn")
+    done, stop = context.Queue(), context.Event()
+    deadline = time.time() + settings.minutes * 60 if settings.minutes else None
+    workers = [
+        context.Process(target=_work, args=(seeds[number :: settings.jobs], settings, deadline, done, stop))
+        for number in range(settings.jobs)
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        under_way = len(workers)
+        while under_way:
+            try:
+                result = done.get(timeout=1)
+            except Empty:
+                if not any(worker.is_alive() for worker in workers):
+                    raise RuntimeError("all workers ended") from None
+                continue
+            if isinstance(result, str):
+                raise RuntimeError(result)
+            if result is None:
+                under_way -= 1
+            else:
+                yield result
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()
+
+
+def _work(seeds: range, settings: Settings, deadline: float | None, done, stop) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="plm-chaos-"))
+    lab = None
+    seed: int | None = None
+    try:
+        lab = Lab(folder)
+        for seed in seeds:
+            if stop.is_set() or (deadline and time.time() > deadline):
+                break
+            outcome = lab.run(plan(seed))
+            if outcome.failures or outcome.void:
+                _write_down(lab, outcome, settings)
+            outcome.log = ""
+            done.put(outcome)
+            if outcome.void:
+                lab.close()
+                lab = Lab(folder)
+        done.put(None)
+    except BaseException:
+        if lab:
+            _keep_logs(lab, settings.found / f"seed-{seed}")
+        done.put(f"seed {seed}: {traceback.format_exc()}")
+    finally:
+        if lab:
+            lab.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_down(lab: Lab, outcome: Outcome, settings: Settings) -> None:
+    """The plan, what failed, the logs of plm and of all members."""
+    folder = settings.found / f"seed-{outcome.plan.seed}"
+    _keep_logs(lab, folder)
+    (folder / "plan.txt").write_text("\n".join([str(outcome.plan), "", *outcome.failures, ""]))
+    (folder / "plm.log").write_text(outcome.log)
+
+
+def _keep_logs(lab: Lab, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path in lab.logs().items():
+        shutil.copy(path, folder / name)
+    for path in (lab.folder / "plm").glob("*/plm.log"):
+        shutil.copy(path, folder / f"plm-{path.parent.name}.log")
+
+
+def fresh_seeds() -> range:
+    first = int(time.time() * 1000) % 10**9
+    print(f"fresh seeds from {first}", flush=True)
+    return range(first, first + 10**6)

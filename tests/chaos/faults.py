@@ -1,0 +1,210 @@
+"""Doing a fault, and undoing it. All are over, processes running again and networks whole, when `strike` returns."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson import Timestamp
+from lab.daemon import Status, replicated_time
+from lab.proxy import DELAY, LATE, WIRE_TROUBLES, Wire
+from lab.servers import MemberSet, Pair, ReplicaSet
+from pymongo.errors import PyMongoError
+
+from . import plan
+from .daemons import Daemons
+from .plan import Fault
+
+APP_NAME = "plm-under-test"
+
+
+@dataclass
+class Redone:
+    """How far back a new process began."""
+
+    seconds: float  # of the source's time
+    events: int
+    copied_bytes: int
+
+    @staticmethod
+    def between(before: Status, after: Status) -> Redone:
+        def back(number: Callable[[Status], Any]) -> Any:
+            return max(0, number(before) - number(after))
+
+        known = replicated_time(after).time > 0  # a job that begins anew has not replicated anything yet
+        return Redone(
+            back(lambda status: replicated_time(status).time) if known else 0,
+            back(lambda status: status["eventsApplied"]),
+            back(lambda status: status["initialSync"]["clonedSizeBytes"]),
+        )
+
+
+@dataclass
+class Measured:
+    """What came of one fault. Seconds."""
+
+    fault: Fault
+    phase: str = ""
+    recovered: float | None = None  # from a primary being there until what was written then was applied
+    taken_over: float | None = None
+    redone: Redone | None = None
+
+
+@dataclass
+class Faults:
+    pair: Pair
+    wires: dict[str, list[Wire]]
+    daemons: Daemons
+    standby: bool
+    measured: list[Measured] = field(default_factory=list)
+    flows: bool = True  # whether events flow, so that recovery can be measured
+
+    def strike(self, fault: Fault, phase: str) -> None:
+        measured = Measured(fault, phase)
+        self.measured.append(measured)
+        time.sleep(fault.pause)
+        if fault.side == plan.PLM:
+            return self._plm(fault, measured)
+        side: MemberSet = getattr(self.pair, fault.side)
+        side.wait_complete()
+        if fault.kind in plan.ELECTIONS:
+            self._election(side, fault, measured)
+        elif fault.kind in WIRE_TROUBLES:
+            self._network(fault)
+        else:
+            side.fail_point("failCommand", "off")  # what is left of the one before
+            self._fail_command(side, **fault.details)
+            time.sleep(fault.seconds)
+        if measured.recovered is None and self.flows and not fault.hasty:
+            self._recover()
+
+    # -- servers ---------------------------------------------------------------------------------------------------
+    def _election(self, side: MemberSet, fault: Fault, measured: Measured) -> None:
+        old, election = side.wait_primary()
+        others = [member for member in side.members if member is not old]
+        undo: Callable[[], None] = lambda: None  # noqa: E731
+        match fault.kind:
+            case plan.STEPDOWN:
+                with contextlib.suppress(PyMongoError):
+                    side.direct(old).admin.command("replSetStepDown", 5, force=fault.details["hard"])
+                if side.primary() == (old, election):  # it found no secondary that had caught up
+                    return
+            case plan.KILL:
+                old.kill()
+                undo = old.start
+            case plan.FREEZE:
+                old.freeze()
+                undo = old.thaw
+            case plan.RESTART_ALL:
+                with ThreadPoolExecutor(len(side.members)) as pool:
+                    list(pool.map(ReplicaSet.kill, side.members))
+                time.sleep(fault.seconds)
+                side.start()
+            case plan.NO_MAJORITY:
+                self._without_majority(others, fault)
+        try:
+            began, primary_since = time.monotonic(), None
+            # A majority that was gone for a moment may leave the primary what it is.
+            patience = 3 if fault.kind == plan.NO_MAJORITY else 60
+            with contextlib.suppress(TimeoutError):
+                side.wait_primary(unlike=election, timeout=patience)
+                primary_since = time.monotonic()
+            if primary_since is None and patience == 60:
+                raise TimeoutError(f"no primary of {side.folder.name} {time.monotonic() - began} s after {fault}")
+            if self.flows and not fault.hasty and primary_since is not None:
+                self._recover()
+                measured.recovered = time.monotonic() - primary_since
+            if undo_after := fault.seconds - (time.monotonic() - began):
+                time.sleep(max(0.0, undo_after))
+        finally:
+            undo()
+
+    def _without_majority(self, members: list[ReplicaSet], fault: Fault) -> None:
+        for member in members:
+            member.kill() if fault.details["hard"] else member.freeze()
+        time.sleep(fault.seconds + 1)
+        for member in members:
+            member.start() if fault.details["hard"] else member.thaw()
+
+    def mark(self) -> Timestamp:
+        """A time of the source behind everything that was written; repeated until a majority has it."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                reply = self.pair.source.admin.admin.command(
+                    "appendOplogNote", data={"note": "chaos"}, writeConcern={"w": "majority", "wtimeout": 20_000}
+                )
+                return reply["operationTime"]
+            except PyMongoError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def _recover(self) -> None:
+        self.daemons.until_applied(self.mark())
+
+    def _fail_command(self, side: MemberSet, commands: list[str], times: int, answer: dict) -> None:
+        side.fail_point("failCommand", {"times": times}, appName=APP_NAME, failCommands=commands, **answer)
+
+    # -- networks --------------------------------------------------------------------------------------------------
+    def _network(self, fault: Fault) -> None:
+        seconds = {LATE: fault.details["late"], DELAY: fault.details["delay"]}.get(fault.kind, 0.0)
+        for wire in self.wires[fault.side]:
+            wire.trouble(fault.kind, seconds)
+        time.sleep(fault.seconds)
+        for wire in self.wires[fault.side]:
+            wire.heal()
+
+    # -- plm -------------------------------------------------------------------------------------------------------
+    def _plm(self, fault: Fault, measured: Measured) -> None:
+        daemons = self.daemons
+        before = daemons.status()
+        match fault.kind:
+            case plan.KILL_PLM | plan.TERMINATE_PLM:
+                self._end_plm(fault, measured)
+            case plan.FREEZE_PLM:
+                self._freeze_plm(fault, measured)
+            case plan.PAUSE_PLM:
+                return self._pause_plm(fault)
+        after = daemons.until("position", lambda status: replicated_time(status) > Timestamp(0, 0) or not self.flows)
+        measured.redone = Redone.between(before, after)
+        if self.flows and not fault.hasty:
+            self._recover()
+
+    def _end_plm(self, fault: Fault, measured: Measured) -> None:
+        if self.standby:
+            self.daemons.stand_by()
+        self.daemons.kill() if fault.kind == plan.KILL_PLM else self.daemons.terminate()
+        if self.standby:
+            measured.taken_over = self.daemons.taken_over()
+            return
+        time.sleep(fault.seconds / 2)
+        self.daemons.run()
+        self.daemons.until("at work", lambda status: status["state"] not in ("standby", "idle"))
+
+    def _freeze_plm(self, fault: Fault, measured: Measured) -> None:
+        daemons = self.daemons
+        daemons.stand_by()
+        frozen = daemons.owner
+        daemons.until("standing by", lambda status: status["state"] == "standby", daemon=daemons.other)
+        daemons.set_running(frozen, False)
+        try:
+            measured.taken_over = daemons.taken_over()
+            time.sleep(fault.seconds)
+        finally:
+            daemons.set_running(frozen, True)
+        daemons.until("standing by", lambda status: status["state"] == "standby", daemon=frozen)
+
+    def _pause_plm(self, fault: Fault) -> None:
+        daemons = self.daemons
+        if daemons.status()["state"] != "running" or not daemons.status()["initialSync"]["completed"]:
+            return
+        daemons.request(daemons.owner.pause)
+        daemons.until("paused", lambda status: status["state"] == "paused")
+        time.sleep(fault.seconds)
+        daemons.request(daemons.owner.resume)
+        daemons.until("running", lambda status: status["state"] == "running")

@@ -1,0 +1,41 @@
+"""Some minutes of fresh runs: PLM_CHAOS_MINUTES (5), PLM_CHAOS_JOBS (1).
+
+A run that fails is printed with its seed and its plan; its logs are in build/chaos.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from chaos import campaign
+from chaos.plan import PLM, plan
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MINUTES = float(os.environ.get("PLM_CHAOS_MINUTES", "5"))
+JOBS = int(os.environ.get("PLM_CHAOS_JOBS", "1"))
+
+
+@pytest.mark.timeout(MINUTES * 60 + 600)
+def test_fresh_runs_arrive_exactly():
+    settings = campaign.Settings(JOBS, MINUTES, keep_going=True, found=ROOT / "build/chaos")
+    total = campaign.run(campaign.fresh_seeds(), settings)
+    assert total.runs > total.void
+    assert not total.failed, [campaign.describe(outcome) for outcome in total.failed]
+
+
+# -- the tester itself -------------------------------------------------------------------------------------------------
+def test_a_seed_gives_one_plan():
+    assert [str(plan(seed)) for seed in range(50)] == [str(plan(seed)) for seed in range(50)]
+
+
+def test_every_fault_falls_on_both_sides_in_every_phase():
+    plans = [plan(seed) for seed in range(2000)]
+    for phase in ("copying", "streaming", "finalizing"):
+        sides: dict[str, set[str]] = {}
+        for fault in (fault for one in plans for fault in getattr(one, phase)):
+            sides.setdefault(fault.kind, set()).add(fault.side)
+        assert all(found in ({PLM}, {"source", "target"}) for found in sides.values())
+        assert len(sides) == (13 if phase == "finalizing" else 15)
