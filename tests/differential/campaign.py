@@ -37,6 +37,7 @@ class Result:
     """Of one schedule, without its log."""
 
     name: str
+    seed: int
     outcome: Outcome
     shrunk: Path | None = None
 
@@ -163,7 +164,7 @@ def _one(lab: Lab, task: Task, settings: Settings) -> Result:
         name, schedule = f"case {task.stem}", schedules.load(task)
     else:
         name, schedule = f"seed {task}", generate(task, settings.features)
-    result = Result(name, lab.run(schedule))
+    result = Result(name, schedule.seed, lab.run(schedule))
     if result.outcome.differences:
         result.shrunk = _write_down(lab, schedule, result.outcome, settings, is_case=isinstance(task, Path))
     result.outcome.log = ""

@@ -12,6 +12,7 @@ import bson
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
+from lab.compare import identity
 from lab.servers import Pair, ReplicaSet
 from pymongo import MongoClient
 
@@ -33,7 +34,7 @@ def selects(include: list[str], exclude: list[str], database: str, collection: s
 def differences(pair: Pair, include: list[str], exclude: list[str]) -> list[str]:
     source = {
         name: spec
-        for name, spec in _with_view(_collections(pair.source)).items()
+        for name, spec in _without_halves(_collections(pair.source)).items()
         if selects(include, exclude, name[0], name[1].removeprefix(BUCKETS))
     }
     target = _collections(pair.target)
@@ -46,12 +47,16 @@ def differences(pair: Pair, include: list[str], exclude: list[str]) -> list[str]
     return found
 
 
-def _with_view(found: Specs) -> Specs:
-    """Two creations of one name, side by side, may leave buckets without the time-series collection: nobody's."""
+def _without_halves(found: Specs) -> Specs:
+    """Creations of one name side by side, or beside a drop, may leave half a time-series collection, which nobody can read."""
+
+    def is_series(database: str, name: str) -> bool:
+        return b"timeseries" in found.get((database, name), {}).get("type", b"")
 
     def is_lost(database: str, name: str) -> bool:
-        series = found.get((database, name.removeprefix(BUCKETS)), {})
-        return name.startswith(BUCKETS) and b"timeseries" not in series.get("type", b"")
+        if name.startswith(BUCKETS):
+            return not is_series(database, name.removeprefix(BUCKETS))
+        return is_series(database, name) and (database, BUCKETS + name) not in found
 
     return {name: spec for name, spec in found.items() if not is_lost(*name)}
 
@@ -97,7 +102,7 @@ def _compare_indexes(pair: Pair, database: str, collection: str) -> list[str]:
 
 
 def _indexes(client: MongoClient, database: str, collection: str) -> dict[str, dict[str, bytes]]:
-    reply = client[database].command("listIndexes", collection, codec_options=RAW)
+    reply = client[database].command("listIndexes", identity(client, database, collection), codec_options=RAW)
     return {spec["name"]: _fields(spec, without=("ns",)) for spec in reply["cursor"]["firstBatch"]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import requests
 from lab.daemon import Plm, Refused, Status, replicated_time
 from lab.servers import Pair, create_pair
+from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -25,7 +27,7 @@ from .schedule import Control, EndTransaction, Operation, Schedule, Transaction,
 CLIENT = {"appName": "plm-under-test", "heartbeatFrequencyMS": 500}
 # No TTL monitor: what it removes, and when, is no business of plm.
 PARAMETERS = {"enableTestCommands": 1, "ttlMonitorEnabled": "false", "shutdownTimeoutMillisForSignaledShutdown": 100}
-STUCK_SECONDS = 40.0
+STUCK_SECONDS = float(os.environ.get("PLM_DIFFERENTIAL_STUCK_SECONDS", "40"))  # more on a busy machine
 BLOCKED_MS = 300  # a command that an open transaction blocks gives up after this
 POLL_SECONDS = 0.01
 
@@ -85,6 +87,70 @@ class Lab:
             side.heal()
 
 
+class Application:
+    """Sends commands and transactions to the source, for several threads, and counts them in `counted`."""
+
+    def __init__(self, client: MongoClient, counted: Outcome) -> None:
+        self.client = client
+        self.counted = counted
+        self.sessions: dict[str, ClientSession] = {}  # of transactions that are open
+        self.lock = threading.Lock()
+
+    def run(self, operation: Write | Transaction | EndTransaction) -> None:
+        match operation:
+            case Write():
+                self._write(operation, None)
+            case Transaction():
+                self._transaction(operation)
+            case EndTransaction():
+                if session := self.sessions.pop(operation.name, None):
+                    self._end(session, operation.how)
+
+    def close(self) -> None:
+        for session in self.sessions.values():
+            _abort(session)
+
+    def _write(self, write: Write, session: ClientSession | None) -> bool:
+        name = next(iter(write.command))
+        command = write.command if session else {**write.command, "maxTimeMS": BLOCKED_MS}
+        try:
+            reply = self.client[write.database].command(command, session=session, codec_options=RAW)
+        except OperationFailure as error:
+            self._count(self.counted.refused, f"{name} {error.code}")
+            return False
+        wrong = [one["code"] for one in reply.get("writeErrors", [])]
+        for code in wrong:
+            self._count(self.counted.refused, f"{name} {code}")
+        self._count(self.counted.done, name)
+        return not wrong
+
+    def _count(self, counter: Counter[str], what: str) -> None:
+        with self.lock:
+            counter[what] += 1
+            self.counted.commands += 1
+
+    def _transaction(self, transaction: Transaction) -> None:
+        """An error inside aborts it, as the server does."""
+        session = self.client.start_session()
+        session.start_transaction()
+        if not all(self._write(write, session) for write in transaction.writes):
+            _abort(session)
+        elif transaction.end == "open":
+            self.sessions[transaction.name] = session
+        else:
+            self._end(session, transaction.end)
+
+    def _end(self, session: ClientSession, how: str) -> None:
+        if how == "abort":
+            return _abort(session)
+        try:
+            session.commit_transaction()
+            self._count(self.counted.done, "commitTransaction")
+        except PyMongoError:  # what was open for long may be gone
+            self._count(self.counted.refused, "commitTransaction")
+        session.end_session()
+
+
 class _Gate:
     """Lets an operation begin when everything more than `window` places ahead of it has ended."""
 
@@ -110,13 +176,11 @@ class _Run:
     def __init__(self, pair: Pair, schedule: Schedule, folder: Path) -> None:
         self.pair = pair
         self.schedule = schedule
-        self.client = pair.source.admin
         self.plm = Plm(pair.source.uri(**CLIENT), pair.target.uri(**CLIENT), folder, portable=schedule.portable)
         self.daemon = _Daemon(self.plm, pair, schedule)
         self.gate = _Gate(len(schedule.operations), schedule.window)
-        self.sessions: dict[str, ClientSession] = {}  # of transactions that are open
         self.result = Outcome([])
-        self.lock = threading.Lock()
+        self.application = Application(pair.source.admin, self.result)
 
     def outcome(self) -> Outcome:
         try:
@@ -132,8 +196,7 @@ class _Run:
             self.result.differences = [str(stuck)]
         finally:
             self.plm.stop()
-            for session in self.sessions.values():
-                _abort(session)
+            self.application.close()
         self.result.log = self.plm.log()
         return self.result
 
@@ -168,55 +231,10 @@ class _Run:
 
     def _run_operation(self, operation: Operation) -> None:
         match operation:
-            case Write():
-                self._write(operation, None)
-            case Transaction():
-                self._transaction(operation)
-            case EndTransaction():
-                if session := self.sessions.pop(operation.name, None):
-                    self._end(session, operation.how)
             case Control():
                 self.daemon.control(operation)
-
-    def _write(self, write: Write, session: ClientSession | None) -> bool:
-        name = next(iter(write.command))
-        command = write.command if session else {**write.command, "maxTimeMS": BLOCKED_MS}
-        try:
-            reply = self.client[write.database].command(command, session=session, codec_options=RAW)
-        except OperationFailure as error:
-            self._count(self.result.refused, f"{name} {error.code}")
-            return False
-        wrong = [one["code"] for one in reply.get("writeErrors", [])]
-        for code in wrong:
-            self._count(self.result.refused, f"{name} {code}")
-        self._count(self.result.done, name)
-        return not wrong
-
-    def _count(self, counter: Counter[str], what: str) -> None:
-        with self.lock:
-            counter[what] += 1
-            self.result.commands += 1
-
-    def _transaction(self, transaction: Transaction) -> None:
-        """An error inside aborts it, as the server does."""
-        session = self.client.start_session()
-        session.start_transaction()
-        if not all(self._write(write, session) for write in transaction.writes):
-            _abort(session)
-        elif transaction.end == "open":
-            self.sessions[transaction.name] = session
-        else:
-            self._end(session, transaction.end)
-
-    def _end(self, session: ClientSession, how: str) -> None:
-        if how == "abort":
-            return _abort(session)
-        try:
-            session.commit_transaction()
-            self._count(self.result.done, "commitTransaction")
-        except PyMongoError:  # what was open for long may be gone
-            self._count(self.result.refused, "commitTransaction")
-        session.end_session()
+            case _:
+                self.application.run(operation)
 
 
 def _abort(session: ClientSession) -> None:

@@ -1,7 +1,7 @@
 """What may occur in a schedule. A feature that is switched off does not occur at all.
 
-Each schedule uses a random part of the features that are switched on (swarm testing): a schedule in which only renames
-and transactions happen digs deeper than one in which everything happens a little.
+Each schedule uses a random part of the others (swarm testing): a schedule in which only renames and transactions happen
+digs deeper than one in which everything happens a little.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from dataclasses import dataclass
 class Feature:
     name: str
     what: str
-    on: bool = True  # unless --with or --without say otherwise
-    share: float = 0.6  # of the schedules that use it, when it is switched on
+    share: float = 0.6  # of the schedules that use it
 
 
 _ALL = [
@@ -62,13 +61,14 @@ _ALL = [
     Feature("kill-in-finalize", "kill -9 after finalize was asked for", share=0.15),
     Feature("faults", "commands of plm that fail, lose their answer or their connection", share=0.3),
     Feature("slow", "slow commands, so that more happens while a range is copied", share=0.6),
+    Feature("backlog", "much to apply slowly, a save, and kill -9 while most of it still waits", share=0.12),
 ]
 FEATURES = {feature.name: feature for feature in _ALL}
 
 
-def chosen(with_: Iterable[str] = (), without: Iterable[str] = ()) -> frozenset[str]:
-    """The features that are on by themselves, and these, without those. An unknown name is an error."""
-    with_, without = set(with_), set(without)
-    if unknown := (with_ | without) - FEATURES.keys():
+def chosen(without: Iterable[str] = ()) -> frozenset[str]:
+    """All features but these. An unknown name is an error."""
+    without = set(without)
+    if unknown := without - FEATURES.keys():
         raise ValueError(f"unknown features: {', '.join(sorted(unknown))} (known: {', '.join(FEATURES)})")
-    return frozenset(name for name, feature in FEATURES.items() if (feature.on or name in with_) and name not in without)
+    return frozenset(FEATURES) - without

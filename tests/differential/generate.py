@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 from .features import FEATURES
 from .schedule import Control, EndTransaction, Operation, Schedule, Transaction, Write
@@ -15,7 +16,7 @@ FAULTS = (
     ("source", ["find", "getMore"], {"errorCode": 11600}),
     ("source", ["aggregate", "getMore"], {"errorCode": 43}),
     ("source", ["aggregate", "getMore", "find"], {"closeConnection": True}),
-    ("source", ["listCollections", "listIndexes", "collStats"], {"errorCode": 189}),
+    ("source", ["listCollections", "listIndexes", "dataSize"], {"errorCode": 189}),
     ("target", ["insert"], {"errorCode": 10107}),
     ("target", ["insert", "update", "delete", "applyOps"], {"closeConnection": True}),
     ("target", ["insert", "update", "delete", "applyOps"], {"writeConcernError": {"code": 91, "errmsg": "shutting down"}}),
@@ -23,10 +24,24 @@ FAULTS = (
     ("target", ["createIndexes"], {"errorCode": 11602}),
 )
 
+Placed = tuple[int, list[Control]]  # in front of the operation of this number
+
+# plm saves its position every two seconds, and whenever everything is at rest.
+SAVE_MILLISECONDS = 2200
+
 
 def generate(seed: int, features: frozenset[str]) -> Schedule:
     """The same seed and features give the same schedule, for ever as far as the generator does not change."""
     return _Generator(seed, features).schedule()
+
+
+def stream(seed: int, features: frozenset[str], ddl_share: float) -> Iterator[Operation]:
+    """What one writer does, without end."""
+    generator = _Generator(seed, features)
+    generator.writers, generator.ddl_share = 1, ddl_share
+    yield from generator.beginning()
+    while True:
+        yield generator.operation()
 
 
 class _Generator:
@@ -43,6 +58,8 @@ class _Generator:
         self.structure = Structure(self.values, self.writes)
         self.writers = rng.choice((1, 2, 3, 4))
         self.ddl_share = rng.choice((0.02, 0.1, 0.25, 0.5))
+        if "backlog" in self.features:
+            self.ddl_share = 0.0  # most of it waits until what was sent is applied
         self.open: list[tuple[int, str]] = []  # transactions: their writer and name
 
     def has(self, feature: str) -> bool:
@@ -55,18 +72,21 @@ class _Generator:
         if self.has("filter"):
             schedule.include, schedule.exclude = self._filter()
         schedule.tuning = self._tuning()
-        if self.has("slow"):
+        if self.has("backlog"):
+            schedule.slow = {"target": {"commands": ["applyOps", "update", "delete"], "milliseconds": 200}}
+            schedule.tuning |= {"replNumWorkers": 1, "replBulkOpsSize": 1}
+        elif self.has("slow"):
             schedule.slow = self._slow()
         if self.has("kill-in-finalize"):
             schedule.kill_in_finalize = rng.choice((0.0, 0.02, 0.1, 0.3))
         length = rng.choice((20, 60, 150, 300))
-        operations: list[Operation] = self._beginning()
-        operations += [self._operation() for _ in range(length)]
+        operations: list[Operation] = self.beginning()
+        operations += [self.operation() for _ in range(length)]
         self._place_control(operations)
         schedule.operations = operations
         return schedule
 
-    def _beginning(self) -> list[Operation]:
+    def beginning(self) -> list[Operation]:
         """Some filled collections, so that there is something to copy."""
         operations: list[Operation] = []
         for _ in range(self.rng.choice((0, 1, 2, 4))):
@@ -79,7 +99,7 @@ class _Generator:
                 operations.append(Write(0, *self.structure.indexes()))
         return operations
 
-    def _operation(self) -> Operation:
+    def operation(self) -> Operation:
         rng, writer = self.rng, self.rng.randrange(self.writers)
         if self.open and rng.random() < 0.1:
             writer, name = self.open.pop(rng.randrange(len(self.open)))
@@ -113,10 +133,15 @@ class _Generator:
     # -- plm -----------------------------------------------------------------------------------------------------------
     def _place_control(self, operations: list[Operation]) -> None:
         """The start somewhere in the first half, everything else behind it, each at a random place."""
-        rng, length = self.rng, len(operations)
-        controls: list[tuple[int, list[Control]]] = []
-        start = rng.randrange(length // 2 + 1)
-        controls.append((start, [Control("start")]))
+        length = len(operations)
+        start = self.rng.randrange(length // 2 + 1)
+        controls = self._backlog(start, length) if self.has("backlog") else self._controls(start, length)
+        for place, made in sorted(controls, key=lambda pair: pair[0], reverse=True):
+            operations[place:place] = made
+
+    def _controls(self, start: int, length: int) -> list[Placed]:
+        rng = self.rng
+        controls = [(start, [Control("start")])]
 
         def anywhere() -> int:
             return rng.randint(start, length)
@@ -136,10 +161,18 @@ class _Generator:
                 side, commands, answer = rng.choice(FAULTS)
                 fault = {"side": side, "commands": commands, "times": rng.choice((1, 2, 4)), "answer": answer}
                 controls.append((anywhere(), [Control("fault", fault)]))
-        for place, made in sorted(controls, key=lambda pair: pair[0], reverse=True):
-            operations[place:place] = made
+        return controls
 
-    def _pairs(self, start: int, length: int, first: str, second: str) -> list[tuple[int, list[Control]]]:
+    def _backlog(self, start: int, length: int) -> list[Placed]:
+        """Nothing that would wait until the queues are empty, or that would make the target fast again."""
+        saved = Control("sleep", {"milliseconds": SAVE_MILLISECONDS})
+        place = self.rng.randint((start + length) // 2, length)
+        return [
+            (start, [Control("start"), Control("wait", {"for": "synced"})]),
+            (place, [saved, Control("kill"), Control("run")]),
+        ]
+
+    def _pairs(self, start: int, length: int, first: str, second: str) -> list[Placed]:
         """The second soon after the first: at once, or some operations later."""
         out = []
         for _ in range(self.rng.choice((1, 1, 2, 4))):
