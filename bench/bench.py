@@ -6,6 +6,8 @@
   bench.py lag         latency from source to target under 2,000 inserts/s
   bench.py databases   start to cloned of 1,000 databases with 10 collections each
   bench.py indexes     start to cloned of 200 collections with 50 secondary indexes each
+  bench.py series      a time-series collection of a million measurements, copied and followed under --rate (plm only)
+  bench.py ids         copy of 5 million documents with _ids of all types, and of as many with ObjectIds (plm only)
   bench.py kill        what plm does again after a kill -9 in the middle of the copy, and of 200,000 changes (plm only)
   bench.py all         all of them
 
@@ -299,6 +301,34 @@ def load_indexes(args, source):
         db[f"c{c}"].insert_many([{"_id": j, **{f"f{i}": i * j for i in range(50)}} for j in range(100)])
 
 
+def measurements(first, count):
+    return [{"t": YEAR + datetime.timedelta(seconds=i), "m": {"sensor": i % 50}, "value": i % 1000 / 7, "unit": "K"}
+            for i in range(first, first + count)]
+
+
+def load_series(args, source):
+    db = source.client(w=1)["series"]
+    db.create_collection("s", timeseries={"timeField": "t", "metaField": "m", "granularity": "minutes"})
+    db["s"].create_index([("m.sensor", 1), ("t", 1)])
+    for first in range(0, args.measurements, 5000):
+        db["s"].insert_many(measurements(first, min(5000, args.measurements - first)), ordered=False)
+
+
+def mixed_id(i):
+    """Of every kind that an _id may be; none twice."""
+    kinds = (i, i + 0.5, bson.Int64(i + 10**12), bson.Decimal128(f"{i}.25"), f"id-{i}", bson.ObjectId(),
+             YEAR + datetime.timedelta(seconds=i), bson.Binary(i.to_bytes(8, "big")), bson.Timestamp(i, 1), {"a": i, "b": "x"})
+    return kinds[i % len(kinds)]
+
+
+def load_ids(args, source):
+    db = source.client(w=1)["ids"]
+    for first in range(0, args.documents, 10000):
+        numbers = range(first, min(first + 10000, args.documents))
+        db["objectids"].insert_many([{"_id": bson.ObjectId(), "k": i, "text": WORDS[i % 20000]} for i in numbers], ordered=False)
+        db["mixed"].insert_many([{"_id": mixed_id(i), "k": i, "text": WORDS[i % 20000]} for i in numbers], ordered=False)
+
+
 def load_changes(source):
     client = source.client(w=1)
     client.drop_database("changes")
@@ -366,52 +396,86 @@ def run_apply(args, tool, source, target):
                   "tool_cpu_us_per_event": out["tool_cpu_s"] / args.events * 1e6}
 
 
-def run_lag(args, tool, source, target):
-    load_changes(source)
-    tool.clone()
-    tool.wait(lambda s: s["initialSync"].get("completed"))
-    time.sleep(1)
-    stop, lags = threading.Event(), []
+@contextlib.contextmanager
+def inserting(args, tool, insert):
+    """Calls insert(first, count) twenty times a second, --rate in all, and asks for the status meanwhile."""
+    stop = threading.Event()
 
     def insert_steadily():
-        collection, r, i = source.client(w=1)["changes"]["c0"], random.Random(5), 10**7
-        due = time.monotonic()
+        first, count, due = 10**7, args.rate // 20, time.monotonic()
         while not stop.wait(max(0.0, due - time.monotonic())):
-            collection.insert_many([tick(r, i + j) for j in range(args.rate // 20)], ordered=False)
-            i, due = i + args.rate // 20, due + 0.05
+            insert(first, count)
+            first, due = first + count, due + 0.05
 
     def poll_status():
         while not stop.wait(0.1):
             tool.status()
 
-    def probe():
-        here, there = source.client(w=1)["changes"]["c1"], target.client()["changes"]["c1"]
-        end, i = time.monotonic() + args.seconds, 0
-        while time.monotonic() < end:
-            i += 1
-            here.insert_one({"_id": f"probe{i}"})
-            begin = time.monotonic()
-            while there.find_one({"_id": f"probe{i}"}) is None:
-                if time.monotonic() - begin > 60:
-                    raise TimeoutError(f"{tool.name}: a probe did not arrive")
-                time.sleep(0.001)
-            lags.append((time.monotonic() - begin) * 1e3)
-            time.sleep(0.02)
+    threads = [threading.Thread(target=insert_steadily), threading.Thread(target=poll_status)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def probe(args, tool, source, target):
+    """For --seconds: how long single documents take from the answer of the source to the target, in milliseconds."""
+    here, there = source.client(w=1)["changes"]["c1"], target.client()["changes"]["c1"]
+    lags, end = [], time.monotonic() + args.seconds
+    while time.monotonic() < end:
+        name = f"probe{len(lags)}"
+        here.insert_one({"_id": name})
+        begin = time.monotonic()
+        while there.find_one({"_id": name}) is None:
+            if time.monotonic() - begin > 60:
+                raise TimeoutError(f"{tool.name}: a probe did not arrive")
+            time.sleep(0.001)
+        lags.append((time.monotonic() - begin) * 1e3)
+        time.sleep(0.02)
+    return {"lag_p50_ms": percentile(lags, 0.5), "lag_p99_ms": percentile(lags, 0.99), "lag_max_ms": max(lags),
+            "probes": len(lags)}
+
+
+def run_lag(args, tool, source, target):
+    load_changes(source)
+    tool.clone()
+    tool.wait(lambda s: s["initialSync"].get("completed"))
+    time.sleep(1)
+    collection, r, lags = source.client(w=1)["changes"]["c0"], random.Random(5), {}
+
+    def insert(first, count):
+        collection.insert_many([tick(r, first + n) for n in range(count)], ordered=False)
 
     def work():
-        threads = [threading.Thread(target=insert_steadily), threading.Thread(target=poll_status)]
-        for thread in threads:
-            thread.start()
-        try:
-            probe()
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+        with inserting(args, tool, insert):
+            lags.update(probe(args, tool, source, target))
 
-    out = measure(tool, source, target, work)
-    return out | {"lag_p50_ms": percentile(lags, 0.5), "lag_p99_ms": percentile(lags, 0.99), "lag_max_ms": max(lags),
-                  "probes": len(lags)}
+    return measure(tool, source, target, work) | lags
+
+
+def run_series(args, tool, source, target):
+    """Latency counts from the end of the copy on; measurements are inserted from its beginning."""
+    load_changes(source)
+    collection = source.client(w=1)["series"]["s"]
+    with inserting(args, tool, lambda first, count: collection.insert_many(measurements(first, count), ordered=False)):
+        out = measure(tool, source, target, tool.clone)
+        tool.wait(lambda s: s["initialSync"].get("completed"))
+        return out | probe(args, tool, source, target)
+
+
+def run_ids(args, tool, source, target):
+    """The two collections one after the other, each a job of its own."""
+    out = {}
+    for name in ("objectids", "mixed"):
+        out[name] = measure(tool, source, target, lambda name=name: tool.clone(includeNamespaces=[f"ids.{name}"]))
+        if name != "mixed":
+            tool.finalize()
+    each = {f"{name}_us_per_document": result["wall_s"] / args.documents * 1e6 for name, result in out.items()}
+    return out["mixed"] | each | {"mixed_to_objectids": out["mixed"]["wall_s"] / out["objectids"]["wall_s"]}
 
 
 def run_many(args, tool, source, target):
@@ -456,14 +520,17 @@ BENCHMARKS = {
     "lag": (None, run_lag, ["lag_p50_ms", "lag_p99_ms"]),
     "databases": (load_databases, run_many, []),
     "indexes": (load_indexes, run_many, []),
+    "series": (load_series, run_series, ["lag_p50_ms", "lag_p99_ms"]),
+    "ids": (load_ids, run_ids, ["objectids_us_per_document", "mixed_us_per_document", "mixed_to_objectids"]),
     "kill": (load_clone, run_kill, ["clone_redone_s", "apply_redone_s"]),
 }
+PLM_ONLY = {"series", "ids", "kill"}
 COMMON = ["wall_s", "tool_cpu_s", "servers_busy", "peak_mb", "status_p50_ms", "status_max_ms"]
 
 
 def run(args, what, tools):
     load, run_tool, columns = BENCHMARKS[what]
-    if what == "kill":
+    if what in PLM_ONLY:
         tools = [tool for tool in tools if tool.name == "plm"]
     rounds = []
     source, target = Server(args, "source", args.port), Server(args, "target", args.port + 1)
@@ -525,8 +592,10 @@ def main():
     parser.add_argument("--oplog-mb", type=int, default=4096)
     parser.add_argument("--mb", type=int, default=1000, help="clone: data in the source")
     parser.add_argument("--events", type=int, default=200_000, help="apply: changes")
-    parser.add_argument("--rate", type=int, default=2000, help="lag: inserts per second")
-    parser.add_argument("--seconds", type=int, default=20, help="lag: how long")
+    parser.add_argument("--rate", type=int, default=2000, help="lag, series: inserts per second")
+    parser.add_argument("--measurements", type=int, default=1_000_000, help="series: before the copy")
+    parser.add_argument("--documents", type=int, default=5_000_000, help="ids: of each of the two collections")
+    parser.add_argument("--seconds", type=int, default=20, help="lag, series: how long")
     parser.add_argument("--databases", type=int, default=1000)
     parser.add_argument("--collections", type=int, default=200, help="indexes: collections")
     args = parser.parse_args()

@@ -116,9 +116,10 @@ class Clone {
 
   // Ranges of about kRangeWork, bounded by sampled _ids; none when the collection is small.
   static std::vector<Range> split(Client& source, Collection& c) {
-    const auto stats = source.run(c.db, BCON_NEW("collStats", BCON_UTF8(c.name.c_str())));
+    const std::string ns = c.db + "." + c.name;
+    const auto stats = source.run(c.db, BCON_NEW("dataSize", BCON_UTF8(ns.c_str()), "estimate", BCON_BOOL(true)));
     const auto bytes = number(stats->bson, "size");
-    c.documents = number(stats->bson, "count");
+    c.documents = number(stats->bson, "numObjects");
     const auto count = (bytes + c.documents * kDocumentWork) / kRangeWork + 1, samples_per_range = std::int64_t{16};
     std::vector<Range> out;
     if (count < 3) return out;
