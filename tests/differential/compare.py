@@ -35,7 +35,7 @@ def differences(pair: Pair, include: list[str], exclude: list[str]) -> list[str]
     source = {
         name: spec
         for name, spec in _without_halves(_collections(pair.source)).items()
-        if selects(include, exclude, name[0], name[1].removeprefix(BUCKETS))
+        if selects(include, exclude, name[0], name[1].removeprefix(BUCKETS)) and not _is_temporary(spec)
     }
     target = _collections(pair.target)
     found = [f"names: {_text(name)} is on the {_side(name in source)} only" for name in sorted(source.keys() ^ target.keys())]
@@ -59,6 +59,11 @@ def _without_halves(found: Specs) -> Specs:
         return is_series(database, name) and (database, BUCKETS + name) not in found
 
     return {name: spec for name, spec in found.items() if not is_lost(*name)}
+
+
+def _is_temporary(spec: dict[str, bytes]) -> bool:
+    """What a command works with, such as convertToCapped, and may leave behind when it is interrupted."""
+    return bool(bson.decode(spec["options"])[""].get("temp"))
 
 
 def _side(on_source: bool) -> str:
