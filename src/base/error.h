@@ -80,6 +80,7 @@ inline constexpr int transaction_too_old = 225;
 inline constexpr int change_stream_history_lost = 286;
 inline constexpr int index_build_aborted = 276;
 inline constexpr int collection_uuid_mismatch = 361;
+inline constexpr int transaction_too_large_for_cache = 388;
 inline constexpr int object_too_large = 10334;
 inline constexpr int duplicate_key = 11000;
 inline constexpr int background_operation = 12587;

@@ -20,6 +20,7 @@ constexpr Millis kProgressInterval{10'000};
 constexpr Millis kPauseLimit{15'000};
 constexpr Millis kParkedLimit{5000};
 constexpr Millis kOplogInterval{1000};
+constexpr Millis kTroubleLasts{60'000};  // without another failure; the longest call takes less
 constexpr std::size_t kMostWarnings = 100;
 constexpr int kMostAppliers = 8;
 constexpr std::size_t kMostWaived = 1000;
@@ -390,9 +391,14 @@ Step Controller::tick() {
       if (advanced) step = *advanced;
       if (!advanced) status = fail(std::move(advanced.error()));
     }
-    if (!status) handle(status.error());
+    if (!status) {
+      handle(status.error());
+    } else if (!conversion_) {
+      trouble_.reset();
+    }
   }
   if (engine_) watch_engine();
+  tell_trouble(now);
   if (now >= next_oplog_look_) {
     next_oplog_look_ = now + kOplogInterval;
     tell_oplog_level();
@@ -407,6 +413,7 @@ void Controller::handle(const Error& error) {
   if (not_loaded_ ? retryable(error) : worth_waiting(error)) {
     if (last_trouble_ != error.message) log::warn("waiting for a server", {{"reason", error.message}});
     last_trouble_ = error.message;
+    note_trouble(error.message);
     const std::lock_guard lock(mutex_);
     if (not_loaded_) load_error_ = error.message;
     return;
@@ -420,6 +427,31 @@ void Controller::handle(const Error& error) {
     return;
   }
   fail_job(error);
+}
+
+void Controller::note_trouble(const std::string& reason) {
+  const SteadyTime now = parts_.clock.steady_now();
+  if (!trouble_ || now - trouble_->latest > kTroubleLasts) trouble_ = {now, now, {}};
+  trouble_->latest = now;
+  trouble_->reason = reason;
+}
+
+// Like a stall, which it is; those of the engine are detect_stall's.
+void Controller::tell_trouble(SteadyTime now) {
+  if (conversion_ && conversion_->progress().retries != conversion_retries_) {
+    conversion_retries_ = conversion_->progress().retries;
+    if (conversion_retries_ > 0) note_trouble(conversion_->progress().last_retry());
+  }
+  if (trouble_ && now - trouble_->latest > kTroubleLasts) trouble_.reset();
+  const bool told = trouble_ && !not_loaded_ && now - trouble_->since >= kStallAfter;
+  if (!told && engine_) return;
+  const std::lock_guard lock(mutex_);
+  if (!told) return stall_.clear();
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - trouble_->since).count();
+  if (stall_.empty()) {
+    log::error("the job stands still", {{"seconds", seconds}, {"lastFailure", trouble_->reason}});
+  }
+  stall_ = fmt::format("nothing has moved for {} s though there is work; last failure: {}", seconds, trouble_->reason);
 }
 
 // ---- The saved job -------------------------------------------------------------------------

@@ -91,6 +91,8 @@ class Controller final : public JobControl {
   void serve_requests();
   Step tick();
   void handle(const Error& error);
+  void note_trouble(const std::string& reason);
+  void tell_trouble(SteadyTime now);
 
   // Requests, in the Controller's thread.
   Status do_start(const JobOptions& options);
@@ -136,6 +138,15 @@ class Controller final : public JobControl {
   SteadyTime next_oplog_look_{};
   OplogLevel oplog_level_ = OplogLevel::fine;  // the one that was said last
   std::string last_trouble_;
+  // What is tried without success again and again, where no engine shows it: the
+  // Controller's own work, and the conversion.
+  struct Trouble {
+    SteadyTime since;
+    SteadyTime latest;
+    std::string reason;
+  };
+  std::optional<Trouble> trouble_;
+  std::int64_t conversion_retries_ = 0;  // that trouble_ knows of
   std::uint64_t seed_ = 1;
   std::optional<FinalApproach> approach_;   // finalizing, with the engine
   std::unique_ptr<Conversion> conversion_;  // finalizing, without it: nothing is replayed any more

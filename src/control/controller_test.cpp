@@ -3,6 +3,7 @@
 // so that whatever waits for a time comes to it.
 #include "control/controller.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -280,6 +281,30 @@ TEST_F(TwoProcesses, TheSecondStandsByAndRefusesRequests) {
     EXPECT_NE(refused.error().message.find("host (process 1)"), std::string::npos);
   }
   EXPECT_EQ(controller_->status().state_name(), "running");
+}
+
+// Rights that were taken away while no plm ran: no engine comes to be, and none tells.
+TEST_F(ControllerTest, AJobThatCannotGoOnIsNeverCalledHealthy) {
+  class Refusing final : public MemorySource {
+   public:
+    using MemorySource::MemorySource;
+    Result<ClusterTime> append_note(const std::string& text) override {
+      if (!refuses) return MemorySource::append_note(text);
+      return fail(server_error(server_code::unauthorized, "not authorized"));
+    }
+    bool refuses = true;
+  };
+  replicate();
+  Refusing source(source_set_, faults_);
+  begin_process(source);
+  ASSERT_TRUE(turn_until([&] { return !controller_->status().stall.empty(); }));
+  EXPECT_EQ(controller_->status().state, JobState::running);
+  EXPECT_THAT(controller_->status().stall, testing::HasSubstr("not authorized"));
+  source.refuses = false;
+  insert(100);
+  ASSERT_TRUE(turn_until([&] { return controller_->status().stall.empty() && synchronized(); }));
+  come_to_the_end();
+  expect_the_same();
 }
 
 TEST_F(TwoProcesses, TheSecondGoesOnWhenTheFirstFallsSilent) {

@@ -66,7 +66,7 @@ Result<std::unique_ptr<Conversion>> Conversion::resume(Parts parts, JobRecord re
   if (!*job) return fail(ErrorCode::stored_format, "saved state: finalizing without a position");
   std::unique_ptr<Conversion> out(
       new Conversion(parts, std::move((*job)->catalog), std::move(record), seed, std::move(cancelled), drive));
-  out->begin();
+  out->begin(Finalizer::Turn::later);
   return out;
 }
 
@@ -78,14 +78,14 @@ Result<Step> Conversion::step() {
   }
   if (auto saved = parts_.store.save(changes_); !saved) return fail(saved.error().within("saving the job's state"));
   changes_.clear();
-  begin();
+  begin(Finalizer::Turn::first);
   return Step::worked;
 }
 
-void Conversion::begin() {
+void Conversion::begin(Finalizer::Turn turn) {
   const Cancelled cancelled = [this] { return cancelled_() || threads_.token().stop_requested(); };
   finalizer_ = std::make_unique<Finalizer>(parts_.source, parts_.target, parts_.clock, progress_, catalog_,
-                                           report_from(*record_.finalization), seed_, cancelled);
+                                           report_from(*record_.finalization), seed_, turn, cancelled);
   if (drive_ == Drive::by_hand) return;
   for (int i = 0; i < kThreads; ++i) {
     threads_.add([this](const std::stop_token& stop) { return drive_role(*finalizer_, stop); });

@@ -56,7 +56,7 @@ class Conversion {
 
  private:
   Conversion(Parts parts, Catalog catalog, JobRecord record, std::uint64_t seed, Cancelled cancelled, Drive drive);
-  void begin();
+  void begin(Finalizer::Turn turn);
 
   Parts parts_;
   Catalog catalog_;

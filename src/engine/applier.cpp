@@ -64,6 +64,7 @@ Result<Step> Applier::step() {
   if (auto applied = apply(batch); !applied) {
     if (!worth_waiting(applied.error())) return fail(std::move(applied.error()));
     backoff_.failed(parts_.clock.steady_now());
+    batch_size_.failed();
     parts_.progress.retrying("applying changes: " + applied.error().message);
     return Step::waiting;
   }

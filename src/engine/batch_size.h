@@ -25,6 +25,12 @@ class BatchSize {
     most_ = std::clamp(std::clamp(in_time, most_ / 2, most_ * 2), kLeast, kMost);
   }
 
+  // All of it is done again: a connection that breaks every few seconds must not
+  // keep a batch from ever being written.
+  void failed() {
+    if (!fixed_) most_ = std::max(most_ / 2, kLeast);
+  }
+
  private:
   static constexpr Millis kAim{2000};
   static constexpr std::size_t kLeast = 500;

@@ -32,8 +32,18 @@ TEST(BatchSize, LearnsNothingFromSmallBatches) {
   EXPECT_EQ(size.most(), before / 2);
 }
 
+TEST(BatchSize, GetsSmallerWithEachFailure) {
+  BatchSize size(0);
+  const std::size_t before = size.most();
+  size.failed();
+  EXPECT_EQ(size.most(), before / 2);
+  for (int i = 0; i < 20; ++i) size.failed();
+  EXPECT_EQ(size.most(), 500U);
+}
+
 TEST(BatchSize, StaysAsItIsGiven) {
   BatchSize size(7);
+  size.failed();
   size.wrote(7, Millis(0));
   size.wrote(7, Millis(10'000));
   EXPECT_EQ(size.most(), 7U);

@@ -82,7 +82,7 @@ struct Collection {
   [[nodiscard]] bool data_copied() const { return planned && ranges_unfinished == 0; }
   [[nodiscard]] bool confirmed() const { return planned && ranges_unconfirmed == 0; }
   // Its twin, if there is one, has no working name any more.
-  [[nodiscard]] bool has_its_name() const { return !ref || !ref->under_working_name(); }
+  [[nodiscard]] bool has_its_name() const { return !ref || !ref->under_working_name; }
   // The range that holds this _id. `planned` must hold.
   [[nodiscard]] Range& range_of(const bson::Value& id);
   [[nodiscard]] IndexTask* find_index(const std::string& name);

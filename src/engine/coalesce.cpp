@@ -13,6 +13,10 @@ namespace {
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
+// Each folding copies what was folded before: beyond this, many changes of one large
+// document would cost more than they save.
+constexpr std::size_t kMostFoldedBytes = 16U << 10U;
+
 // ---- Folding -------------------------------------------------------------------
 
 // The diff inside {$v: 2, diff: {...}}; empty for the classic form of an update.
@@ -20,7 +24,7 @@ bson::View diff_of(const Operation& update) { return update.body["diff"].as_docu
 
 std::optional<bson::Document> folded_body(const Operation& before, const Operation& update) {
   const bson::View diff = diff_of(update);
-  if (diff.empty()) return std::nullopt;
+  if (diff.empty() || before.body.size() + diff.size() > kMostFoldedBytes) return std::nullopt;
   if (before.kind == OperationKind::insert || before.kind == OperationKind::replace) {
     auto body = apply_diff(before.body, diff);
     if (!body) return std::nullopt;

@@ -129,6 +129,15 @@ TEST_F(CoalesceTest, UpdatesThatNoDiffCanStandForRemain) {
   expect({2}, {5}, {3, 4, 6});
 }
 
+// Each folding copies both.
+TEST_F(CoalesceTest, LargeOnesAreNotFolded) {
+  const std::string large = R"({"_id": 1, "a": ")" + std::string(20'000, 'x') + R"("})";
+  add(insert, "1", 0, large);
+  add(update, "1", 0, R"({"u": {"b": 1}})");
+  add(update, "1", 0, R"({"u": {"b": 2}})");
+  expect({1}, {}, {3});
+}
+
 TEST_F(CoalesceTest, AFoldedOperationIsSupersededAsAnyOther) {
   add(insert, "1", 0, R"({"_id": 1})");
   add(update, "1", 0, R"({"i": {"a": 1}})");

@@ -105,9 +105,9 @@ Result<bool> Copier::copy_batch(CopyJob& job) {
   parts_.progress.source_time.reach(batch->read_time);
   if (batch->count > 0) {
     const Twin& twin = job.collection->twin;
-    const bool by_name = job.collection->under_working_name();
+    const bool by_name = job.collection->under_working_name;
     auto inserted = parts_.target.insert(twin, batch->documents, by_name ? InsertFence::name : InsertFence::number);
-    if (!inserted && by_name && retryable(inserted.error())) {
+    if (!inserted && by_name && inserted.error().code == ErrorCode::network) {
       parts_.progress.retrying("copying: " + inserted.error().message);
       report(job, RangeEnded::How::unsure);
       return true;

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "engine/test_seams.h"
+#include "engine/working_name.h"
 
 namespace plm {
 namespace {
@@ -94,20 +96,58 @@ TEST_F(CopierTest, ClearsWhatAnUnfinishedCopyLeft) {
   EXPECT_EQ(TestSeams::document(seams_.target_set, kNs, "1"), text_of(R"({"_id": 1, "a": 1})"));
 }
 
+// A full disk answers: nothing is under way any more, and the name can stay.
+TEST_F(CopierTest, AnInsertUnderAWorkingNameThatIsRefusedForTheMomentIsTriedAgain) {
+  class FullOnce final : public MemoryTarget {
+   public:
+    using MemoryTarget::MemoryTarget;
+    Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents, InsertFence fence) override {
+      if (std::exchange(refused_, true)) return MemoryTarget::insert(twin, documents, fence);
+      return fail(server_error(14031, "no space left"));
+    }
+
+   private:
+    bool refused_ = false;
+  };
+  create_source(3);
+  const Namespace name = first_working_name(seams_.source_set.find(kNs)->spec());
+  const Uuid twin = seams_.target.create(name, {}).value();
+  ref_ = make_ref(seams_.source_set.find(kNs)->spec(), {name, twin});
+  FullOnce target(seams_.target_set, seams_.faults);
+  Copier copier({seams_.source, target, seams_.clock, jobs_, router_, seams_.progress}, 1, 0);
+  jobs_.put(copy_job());
+  EXPECT_EQ(copier.step().value(), Step::waiting);
+  EXPECT_TRUE(router_.take().empty());
+  seams_.clock.advance(Millis(10'000));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(copier.step());
+  const auto messages = router_.take();
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_EQ(std::get<RangeEnded>(messages[0]).how, RangeEnded::How::copied);
+  EXPECT_EQ(seams_.target_set.find(name)->documents.size(), 3U);
+}
+
 // Sent again it would be a second one; what was sent is shut out first.
 TEST_F(CopierTest, ReportsAnInsertOfUnknownOutcomeUnderAWorkingName) {
   create_source(10);
   const Namespace name = first_working_name(seams_.source_set.find(kNs)->spec());
   const Uuid twin = seams_.target.create(name, {}).value();
   ref_ = make_ref(seams_.source_set.find(kNs)->spec(), {name, twin});
-  FaultPlan faults(seams_.random, {.after = 1});
-  faults.switch_off();
-  MemoryTarget target(seams_.target_set, faults);
+  class LosesAnAnswer final : public MemoryTarget {
+   public:
+    using MemoryTarget::MemoryTarget;
+    Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents, InsertFence fence) override {
+      auto inserted = MemoryTarget::insert(twin, documents, fence);
+      if (++count_ != 2) return inserted;
+      return fail(ErrorCode::network, "connection lost");
+    }
+
+   private:
+    int count_ = 0;
+  };
+  LosesAnAnswer target(seams_.target_set, seams_.faults);
   Copier copier({seams_.source, target, seams_.clock, jobs_, router_, seams_.progress}, 1, 0);
   jobs_.put(copy_job());
-  ASSERT_TRUE(copier.step());
-  faults.switch_on();
-  ASSERT_TRUE(copier.step());
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(copier.step());
   const auto messages = router_.take();
   ASSERT_EQ(messages.size(), 1U);
   const auto& unsure = std::get<RangeEnded>(messages[0]);

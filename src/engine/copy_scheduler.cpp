@@ -60,7 +60,6 @@ std::optional<CopyScheduler::Move> CopyScheduler::next_move() {
 }
 
 void CopyScheduler::hand_out(ClusterTime position) {
-  if (!to_move_.empty()) return;
   while (preparing_.size() < settings_.preparers && hand_out_preparation()) {
   }
   while (assigned_.size() < settings_.copiers && hand_out_range(position)) {
@@ -97,9 +96,10 @@ bool CopyScheduler::hand_out_preparation() {
 }
 
 bool CopyScheduler::hand_out_range(ClusterTime position) {
-  if (!stopped_.empty()) {
-    const RangeKey key = *stopped_.begin();
-    stopped_.erase(stopped_.begin());
+  const auto stopped =
+      std::ranges::find_if(stopped_, [&](const RangeKey& key) { return !to_move_.contains(key.first); });
+  if (stopped != stopped_.end()) {
+    const RangeKey key = stopped_.extract(stopped).value();
     give(*parts_.catalog.find(key.first), key.second, position);
     return true;
   }
@@ -115,15 +115,17 @@ bool CopyScheduler::hand_out_range(ClusterTime position) {
 
 // Heaviest first, so that the last one to end is short.
 Collection* CopyScheduler::next_collection() {
+  const auto may_go_on = [&](const std::pair<std::int64_t, Uuid>& entry) { return !to_move_.contains(entry.second); };
   if (settings_.parallel_collections == 0 || running_.size() < settings_.parallel_collections) {
-    return by_weight_.empty() ? nullptr : parts_.catalog.find(by_weight_.rbegin()->second);
+    const auto heaviest = std::find_if(by_weight_.rbegin(), by_weight_.rend(), may_go_on);
+    return heaviest == by_weight_.rend() ? nullptr : parts_.catalog.find(heaviest->second);
   }
   std::optional<std::pair<std::int64_t, Uuid>> best;
   for (const auto& [uuid, jobs] : running_) {
     const auto found = pending_.find(uuid);
     if (found == pending_.end()) continue;
     const std::pair candidate{found->second.weight, uuid};
-    if (by_weight_.contains(candidate) && (!best || *best < candidate)) best = candidate;
+    if (by_weight_.contains(candidate) && may_go_on(candidate) && (!best || *best < candidate)) best = candidate;
   }
   return best ? parts_.catalog.find(best->second) : nullptr;
 }

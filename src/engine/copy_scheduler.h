@@ -64,8 +64,8 @@ class CopyScheduler {
   void hand_out(ClusterTime position);
 
   // ---- Working names ----
-  // A collection whose twin is to get another name (working_name.h), and which one,
-  // before any more work is handed out.
+  // A collection whose twin is to get another name (working_name.h), and which one.
+  // Until then nothing more of it is handed out.
   struct Move {
     Uuid collection;
     Namespace to;

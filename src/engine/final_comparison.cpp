@@ -22,7 +22,7 @@ Status compare_natural_order(Source& source, Target& target, const Namespace& ns
   }
   // Written so fast that it cannot be read to the end: another attempt would not help.
   const bool lost = on_source.error().server_code == server_code::capped_position_lost;
-  if (retryable(on_source.error()) && !lost) return fail(std::move(on_source.error()));
+  if (worth_waiting(on_source.error()) && !lost) return fail(std::move(on_source.error()));
   report.differences.push_back(ns.text() + " could not be compared: " + on_source.error().message);
   return {};
 }
@@ -64,7 +64,7 @@ Status compare_documents(Source& source, Target& target, const Collection& colle
   auto on_target = target.count_documents(ns);
   if (!on_target) return fail(std::move(on_target.error()));
   auto on_source = source.count_documents(ns);
-  if (!on_source && retryable(on_source.error())) return fail(std::move(on_source.error()));
+  if (!on_source && worth_waiting(on_source.error())) return fail(std::move(on_source.error()));
   if (!on_source && on_source.error().code != ErrorCode::not_found) {
     report.differences.push_back(name + " could not be counted on the source: " + on_source.error().message);
   }

@@ -48,6 +48,13 @@ bool is_conflict(const Error& error) {
          error.server_code == server_code::index_key_specs_conflict;
 }
 
+bool expires(const Collection& collection) {
+  return collection.spec.options.view()["expireAfterSeconds"].exists() ||
+         std::ranges::any_of(collection.indexes, [](const IndexTask& task) {
+           return task.spec.spec.view()["expireAfterSeconds"].exists();
+         });
+}
+
 void failed(const Collection& collection, IndexTask& task, const Error& error, FinalReport& report) {
   const IndexSpec& index = task.spec;
   task.state = IndexState::failed;
@@ -61,13 +68,14 @@ void failed(const Collection& collection, IndexTask& task, const Error& error, F
 }  // namespace
 
 Finalizer::Finalizer(Source& source, Target& target, Clock& clock, Progress& progress, Catalog& catalog,
-                     FinalReport report, std::uint64_t seed, Cancelled cancelled)
+                     FinalReport report, std::uint64_t seed, Turn turn, Cancelled cancelled)
     : source_(source),
       target_(target),
       clock_(clock),
       progress_(progress),
       catalog_(catalog),
       known_before_(std::move(report)),
+      turn_(turn),
       cancelled_(std::move(cancelled)),
       backoff_(seed) {
   std::map<Namespace, Collection*> by_name;
@@ -77,11 +85,11 @@ Finalizer::Finalizer(Source& source, Target& target, Clock& clock, Progress& pro
   }
   for (const auto& [ns, view] : catalog_.views()) databases_[ns.database].push_back(&view);
   for (const auto& [ns, collection] : by_name) {
-    tasks_.push_back({ns.database, collection, {}});
+    tasks_.push_back({ns.database, collection, {}, false, {}});
     collections_.push_back(&tasks_.back());
   }
   for (const auto& [database, specs] : databases_) {
-    tasks_.push_back({database, nullptr, {}});
+    tasks_.push_back({database, nullptr, {}, false, {}});
     comparisons_.push_back(&tasks_.back());
   }
   collections_left_ = collections_.size();
@@ -97,6 +105,7 @@ FinalReport Finalizer::report() const {
   const std::lock_guard lock(mutex_);
   FinalReport out = known_before_;
   for (const Task& task : tasks_) {
+    std::ranges::copy(task.found_counting.differences, std::back_inserter(out.differences));
     std::ranges::copy(task.found.failed_indexes, std::back_inserter(out.failed_indexes));
     std::ranges::copy(task.found.differences, std::back_inserter(out.differences));
   }
@@ -129,7 +138,7 @@ Finalizer::Task* Finalizer::take() {
   return task;
 }
 
-// It is repeated as a whole.
+// All but the counting is repeated.
 void Finalizer::put_back(Task& task, const Error& error) {
   const std::lock_guard lock(mutex_);
   task.found = {};
@@ -145,7 +154,7 @@ Status Finalizer::work_on(Task& task) {
   if (task.collection == nullptr) {
     status = compare_options(target_, task.database, databases_.at(task.database), found);
   } else {
-    status = work_on(*task.collection, found);
+    status = work_on_collection(task, found);
     // Somebody else removed it from the target: compare_options reports that.
     if (!status && status.error().server_code == server_code::namespace_not_found) status = {};
   }
@@ -156,14 +165,30 @@ Status Finalizer::work_on(Task& task) {
 
 // Documents are counted before they may expire; of a capped collection, when it
 // has its size, which must not have removed any.
-Status Finalizer::work_on(Collection& collection, FinalReport& found) {
+Status Finalizer::work_on_collection(Task& task, FinalReport& found) {
+  Collection& collection = *task.collection;
   Status status;
   const bool capped = collection.spec.is_capped();
-  if (!capped) status = compare_documents(source_, target_, collection, found);
+  if (!capped) status = count(task);
   if (status) status = make_real(collection, found);
   if (status) status = compare_indexes(target_, collection, found);
-  if (status && capped) status = compare_documents(source_, target_, collection, found);
+  if (status && capped) status = count(task);
   return status;
+}
+
+Status Finalizer::count(Task& task) {
+  if (task.counted) return {};
+  FinalReport found;
+  if (turn_ == Turn::later && expires(*task.collection)) {
+    log::info("documents are not counted again: some may have expired meanwhile",
+              {{"namespace", task.collection->spec.ns.for_users().text()}});
+  } else if (auto compared = compare_documents(source_, target_, *task.collection, found); !compared) {
+    return compared;
+  }
+  const std::lock_guard lock(mutex_);
+  task.counted = true;
+  task.found_counting = std::move(found);
+  return {};
 }
 
 // ---- Indexes ------------------------------------------------------------------------------

@@ -30,10 +30,13 @@ void adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& 
 
 class Finalizer final : public Role {
  public:
+  // An earlier one may have made expiry real: documents are counted no more where
+  // the target has removed some since.
+  enum class Turn { first, later };
   // `report` is what is known already. `cancelled` ends a step that waits for a
   // long build; none: nothing does.
   Finalizer(Source& source, Target& target, Clock& clock, Progress& progress, Catalog& catalog, FinalReport report,
-            std::uint64_t seed, Cancelled cancelled = {});
+            std::uint64_t seed, Turn turn = Turn::first, Cancelled cancelled = {});
 
   // Any thread.
   Result<Step> step() override;
@@ -47,11 +50,14 @@ class Finalizer final : public Role {
     std::string database;
     Collection* collection = nullptr;  // none: the names and options of the database's collections
     FinalReport found;
+    bool counted = false;  // its documents; that is not repeated with the rest
+    FinalReport found_counting;
   };
   [[nodiscard]] Task* take();
   void put_back(Task& task, const Error& error);
   Status work_on(Task& task);
-  Status work_on(Collection& collection, FinalReport& found);
+  Status work_on_collection(Task& task, FinalReport& found);
+  Status count(Task& task);
 
   Status make_real(Collection& collection, FinalReport& report);
   Status make_index_real(const Collection& collection, const IndexSpec& wanted, const IndexSpec* present);
@@ -65,6 +71,7 @@ class Finalizer final : public Role {
   Progress& progress_;
   Catalog& catalog_;
   const FinalReport known_before_;
+  const Turn turn_;
   const Cancelled cancelled_;
   std::map<std::string, std::vector<const CollectionSpec*>> databases_;  // all that the target should hold
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "engine/test_seams.h"
 
@@ -186,7 +187,7 @@ TEST_F(FinalizerTest, ReportsWhatDiffers) {
 }
 
 // Everything in it is old.
-class ExpiringTarget final : public MemoryTarget {
+class ExpiringTarget : public MemoryTarget {
  public:
   ExpiringTarget(MemoryDeployment& deployment, FaultPlan& faults)
       : MemoryTarget(deployment, faults), deployment_(deployment) {}
@@ -211,6 +212,60 @@ TEST_F(FinalizerTest, WhatExpiresOnTheTargetAfterwardsIsNoDifference) {
   ExpiringTarget target(seams_.target_set, seams_.faults);
   EXPECT_TRUE(run_with(target).differences.empty());
   EXPECT_TRUE(seams_.target_set.find(kNs)->documents.empty());
+}
+
+// It may have expired in the hands of a process that is gone.
+TEST_F(FinalizerTest, WhatMayHaveExpiredBeforeARestartIsNotCounted) {
+  create({R"({"v": 2, "key": {"t": 1}, "name": "t_1", "expireAfterSeconds": 5})"});
+  ASSERT_TRUE(seams_.source_set.insert(kNs, json(R"({"_id": 1})").view()));
+  const auto differences = [&](Finalizer::Turn turn) {
+    Finalizer finalizer(seams_.source, seams_.target, seams_.clock, seams_.progress, catalog_, {}, 1, turn);
+    while (!finalizer.done()) EXPECT_TRUE(finalizer.step());
+    return finalizer.report().differences.size();
+  };
+  EXPECT_EQ(differences(Finalizer::Turn::first), 1U);
+  EXPECT_EQ(differences(Finalizer::Turn::later), 0U);
+}
+
+// Its second attempt finds that documents have expired on the target since.
+TEST_F(FinalizerTest, DocumentsAreCountedOnce) {
+  create({R"({"v": 2, "key": {"t": 1}, "name": "t_1", "expireAfterSeconds": 5})"});
+  insert_both(R"({"_id": 1})");
+  class FailsOnceBehindExpiry final : public ExpiringTarget {
+   public:
+    using ExpiringTarget::ExpiringTarget;
+    Status modify(const Twin& twin, bson::View change) override {
+      auto modified = ExpiringTarget::modify(twin, change);
+      return std::exchange(failed_, true) ? modified : Status(fail(ErrorCode::network, "connection lost"));
+    }
+
+   private:
+    bool failed_ = false;
+  };
+  FailsOnceBehindExpiry target(seams_.target_set, seams_.faults);
+  EXPECT_TRUE(run_with(target).differences.empty());
+}
+
+// Rights that were taken away may come back.
+TEST_F(FinalizerTest, ACountThatIsRefusedToTheUserIsWaitedFor) {
+  class RefusingOnce final : public MemorySource {
+   public:
+    using MemorySource::MemorySource;
+    Result<std::int64_t> count_documents(const Namespace& ns) override {
+      if (std::exchange(refused_, true)) return MemorySource::count_documents(ns);
+      return fail(server_error(server_code::unauthorized, "not allowed"));
+    }
+
+   private:
+    bool refused_ = false;
+  };
+  create({kPlain});
+  RefusingOnce source(seams_.source_set, seams_.faults);
+  Finalizer finalizer(source, seams_.target, seams_.clock, seams_.progress, catalog_, {}, 1);
+  EXPECT_EQ(finalizer.step().value(), Step::waiting);
+  seams_.clock.advance(Millis(10'000));
+  while (!finalizer.done()) ASSERT_TRUE(finalizer.step());
+  EXPECT_TRUE(finalizer.report().differences.empty());
 }
 
 TEST_F(FinalizerTest, EveryStepCanBeRepeated) {
@@ -246,7 +301,7 @@ TEST_F(FinalizerTest, ASourceThatRefusesToCountIsReported) {
    public:
     using MemorySource::MemorySource;
     Result<std::int64_t> count_documents(const Namespace& /*ns*/) override {
-      return fail(server_error(server_code::unauthorized, "not allowed"));
+      return fail(server_error(server_code::failed_to_parse, "not understood"));
     }
   };
   create({kPlain});
@@ -254,7 +309,7 @@ TEST_F(FinalizerTest, ASourceThatRefusesToCountIsReported) {
   Finalizer finalizer(source, seams_.target, seams_.clock, seams_.progress, catalog_, {}, 1);
   while (!finalizer.done()) ASSERT_TRUE(finalizer.step());
   ASSERT_EQ(finalizer.report().differences.size(), 1U);
-  EXPECT_NE(finalizer.report().differences[0].find("db.c could not be counted on the source: not allowed"),
+  EXPECT_NE(finalizer.report().differences[0].find("db.c could not be counted on the source: not understood"),
             std::string::npos);
 }
 
@@ -284,7 +339,7 @@ TEST_F(FinalizerTest, ABuildThatIsNotWaitedForHasNotFailed) {
   ASSERT_TRUE(seams_.target_set.drop_index(kNs, "*"));
   bool stop = true;
   Finalizer finalizer(seams_.source, seams_.target, seams_.clock, seams_.progress, catalog_, {}, 1,
-                      [&] { return stop; });
+                      Finalizer::Turn::first, [&] { return stop; });
   for (int i = 0; i < 3; ++i) EXPECT_EQ(finalizer.step().value(), Step::waiting);
   stop = false;
   while (!finalizer.done()) ASSERT_TRUE(finalizer.step());

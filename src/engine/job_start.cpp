@@ -11,6 +11,8 @@ namespace plm {
 
 namespace {
 
+constexpr int kMostAttempts = 5;
+
 // What an attempt that did not come to its end may have left.
 Result<std::vector<StoreChange>> removals(StateStore& store) {
   std::vector<StoreChange> out;
@@ -87,6 +89,7 @@ Result<std::unordered_map<Uuid, Namespace, UuidHash>> names_on_target(Target& ta
 }
 
 // What was sent to twins under their working names before has no effect any more.
+// Errors: collection_uuid_mismatch when a name is not what was listed.
 Status shut_out_copies(SavedJob& job, Target& target) {
   for (auto& [uuid, collection] : job.catalog.collections()) {
     if (collection.has_its_name()) continue;
@@ -149,9 +152,9 @@ void forget_what_is_dropped(SavedJob& job) {
   }
 }
 
-}  // namespace
-
-Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, StateStore& store) {
+// What the target holds of the job, by what it has now; what is not the job's is
+// out of the way.
+Result<std::optional<SavedJob>> match_target(Target& target, StateStore& store) {
   auto job = load_job(store);
   if (!job || !*job) return job;
   auto databases = target.list_databases();
@@ -161,6 +164,19 @@ Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, Stat
   if (auto matched = match_twins(**job, *names); !matched) return fail(std::move(matched.error()));
   if (auto dropped = drop_unfinished_twins(**job, target, *names); !dropped) return fail(std::move(dropped.error()));
   if (auto shut_out = shut_out_copies(**job, target); !shut_out) return fail(std::move(shut_out.error()));
+  return job;
+}
+
+}  // namespace
+
+Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, StateStore& store) {
+  Result<std::optional<SavedJob>> job;
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    job = match_target(target, store);
+    // A rename of the attempt before, or of the process before this one, came late.
+    if (job || job.error().server_code != server_code::collection_uuid_mismatch) break;
+  }
+  if (!job || !*job) return job;
   forget_what_is_dropped(**job);
   // What the process before this one wrote behind its last save is on the
   // target: until the stream has passed the present, it may be ahead.

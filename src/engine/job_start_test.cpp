@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "engine/test_seams.h"
+#include "engine/working_name.h"
 
 namespace plm {
 namespace {
@@ -135,6 +137,28 @@ TEST_F(JobStartTest, ATwinUnderAWorkingNameGetsTheNextOne) {
   EXPECT_EQ(now, next_working_name(name));
   EXPECT_NE(seams_.target_set.find(now), nullptr);
   EXPECT_EQ(seams_.target_set.find(name), nullptr);
+}
+
+// An attempt to rename it, given up, comes late.
+TEST_F(JobStartTest, ATwinWhoseNameChangesMeanwhileIsLookedUpAgain) {
+  class RenamedLate final : public MemoryTarget {
+   public:
+    using MemoryTarget::MemoryTarget;
+    Status rename(const Twin& from, const Namespace& to) override {
+      if (std::exchange(late_, false)) (void)MemoryTarget::rename(from, to);
+      return MemoryTarget::rename(from, to);
+    }
+
+   private:
+    bool late_ = true;
+  };
+  (void)with_twin();
+  const Namespace name = first_working_name(seams_.source_set.find(kNs)->spec());
+  ASSERT_TRUE(seams_.target_set.rename(kNs, name));
+  RenamedLate target(seams_.target_set, seams_.faults);
+  const auto job = restore_job(seams_.source, target, seams_.store);
+  ASSERT_TRUE(job && *job) << (job ? "" : job.error().message);
+  EXPECT_EQ((*job)->catalog.collections().at(source_uuid_).ref->twin.ns, next_working_name(next_working_name(name)));
 }
 
 // What the process before wrote behind its last save is on the target; until the

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "bson/order.h"
+#include "engine/working_name.h"
 
 namespace plm {
 
@@ -32,8 +33,9 @@ void take_stored_form(Operation& operation) {
 }  // namespace
 
 std::shared_ptr<const CollectionRef> make_ref(const CollectionSpec& spec, const Twin& twin) {
-  return std::make_shared<const CollectionRef>(
-      CollectionRef{spec.uuid, spec.ns, twin, spec.has_collation(), spec.is_capped()});
+  return std::make_shared<const CollectionRef>(CollectionRef{spec.uuid, spec.ns, twin, spec.has_collation(),
+                                                             spec.is_capped(),
+                                                             twin.ns != spec.ns && is_working_name(twin.ns)});
 }
 
 Operation operation_of(const ChangeEvent& event, const std::shared_ptr<const bson::Document>& bytes,

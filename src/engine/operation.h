@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 
-#include "engine/working_name.h"
 #include "model/change_event.h"
 #include "model/collection.h"
 
@@ -20,8 +19,8 @@ struct CollectionRef {
   Twin twin;
   bool collated = false;  // which _ids are equal is the server's affair
   bool capped = false;    // the order of insertions is part of the data
+  bool under_working_name = false;
 
-  [[nodiscard]] bool under_working_name() const { return twin.ns != ns && is_working_name(twin.ns); }
   // One order for all documents, not one for each key.
   [[nodiscard]] bool strictly_ordered() const { return collated || capped; }
 };

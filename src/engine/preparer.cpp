@@ -39,7 +39,7 @@ Result<Prepared> Preparer::prepare(PrepareJob& job) {
   // By name: another collection of this name, or a view, has other statistics and
   // gives other bounds, and any are right. So are none.
   auto stats = parts_.source.stats(job.spec.ns);
-  if (!stats && retryable(stats.error())) return fail(std::move(stats.error()));
+  if (!stats && worth_waiting(stats.error())) return fail(std::move(stats.error()));
   if (stats) out.estimate = *stats;
   const bool small = weight_of(out.estimate) <= job.small_weight;
   if (job.create_twin) {
@@ -66,7 +66,7 @@ Result<std::vector<KeyBounds>> Preparer::find_ranges(const PrepareJob& job, cons
   std::vector<bson::OwnedValue> bounds;
   if (const int wanted = bounds_wanted(job.spec, stats, job.range_bytes); wanted > 0) {
     auto sampled = parts_.source.sample_ids(job.spec.ns, wanted);
-    if (!sampled && retryable(sampled.error())) return fail(std::move(sampled.error()));
+    if (!sampled && worth_waiting(sampled.error())) return fail(std::move(sampled.error()));
     if (sampled) bounds = *std::move(sampled);
   }
   return cut(std::move(bounds));

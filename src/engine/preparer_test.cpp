@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/test_seams.h"
+#include "engine/working_name.h"
 
 namespace plm {
 namespace {

@@ -261,7 +261,8 @@ Result<bool> Router::create_startup_views() {
 bool Router::hand_out_work() {
   if (pause_.load()) return come_to_rest();
   pause_save_ = 0;
-  if (changer_.busy()) return false;  // it may be waiting for workers to come to rest
+  // A change may be waiting for workers to come to rest; a move waits for those of its collection only.
+  if (changer_.busy() && !changer_.is_moving()) return false;
   const std::size_t before = copying_.outstanding() + indexing_.outstanding();
   copying_.hand_out(time_);
   indexing_.hand_out();

@@ -10,6 +10,7 @@
 #include "engine/job_start.h"
 #include "engine/reader.h"
 #include "engine/test_seams.h"
+#include "engine/working_name.h"
 
 namespace plm {
 namespace {

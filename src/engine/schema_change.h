@@ -40,12 +40,14 @@ struct SchemaChange {
   bool needs_listing = false;      // copy: options and indexes have to be asked of the source; a nil UUID, too
   std::string warning;             // for people; empty: none
 
-  // Changes of identity or name: everything sent before is acknowledged and the
-  // job's state saved before they run.
+  // Changes of identity or name: everything sent before is acknowledged before they
+  // run.
   [[nodiscard]] bool is_structural() const {
     return kind == Kind::create || kind == Kind::copy || kind == Kind::drop || kind == Kind::rename ||
            kind == Kind::move || replaced.has_value();
   }
+  // What a restart would not make out from the UUIDs on the target alone.
+  [[nodiscard]] bool needs_intent() const { return is_structural() && kind != Kind::move; }
 };
 
 [[nodiscard]] std::string_view name_of(SchemaChange::Kind kind);  // "drop indexes", for the log

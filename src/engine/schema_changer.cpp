@@ -38,7 +38,7 @@ Result<bool> SchemaChanger::advance() {
     case Stage::draining: {
       auto done = drained();
       if (!done || !*done) return done;
-      pending_->stage = pending_->change.is_structural() ? Stage::intent : Stage::effect;
+      pending_->stage = pending_->change.needs_intent() ? Stage::intent : Stage::effect;
       return true;
     }
     case Stage::intent:

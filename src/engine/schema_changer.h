@@ -48,6 +48,8 @@ class SchemaChanger {
 
   void begin(SchemaChange change, ClusterTime time);
   [[nodiscard]] bool busy() const { return pending_.has_value(); }
+  // It is busy with nothing but the name of a twin.
+  [[nodiscard]] bool is_moving() const { return pending_ && pending_->change.kind == SchemaChange::Kind::move; }
   // True: something moved. The change is over when busy() is false. Errors: those
   // of the servers; the retryable ones may be followed by another advance().
   Result<bool> advance();

@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kPrefix = "plm_copy_";
 constexpr std::size_t kUuidCharacters = 36;
 constexpr std::size_t kDigits = kPrefix.size() + kUuidCharacters + 1;  // where the number begins
+constexpr std::size_t kMostDigits = 18;
 
 }  // namespace
 
@@ -25,6 +26,7 @@ bool may_have_working_name(const CollectionSpec& spec) {
 bool is_working_name(const Namespace& ns) {
   const std::string_view name = ns.collection;
   if (!name.starts_with(kPrefix) || name.size() <= kDigits || name[kDigits - 1] != '_') return false;
+  if (name.size() > kDigits + kMostDigits) return false;
   return name.find_first_not_of("0123456789", kDigits) == std::string_view::npos;
 }
 

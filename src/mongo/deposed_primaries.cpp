@@ -9,6 +9,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -58,16 +59,16 @@ std::optional<Member> primary_of(const mongoc_topology_description_t* topology) 
   return out;
 }
 
-bool same_endpoint(const sockaddr_storage& peer, const addrinfo& address) {
-  if (peer.ss_family != address.ai_family) return false;
+bool same_endpoint(const sockaddr_storage& peer, const sockaddr_storage& address) {
+  if (peer.ss_family != address.ss_family) return false;
   if (peer.ss_family == AF_INET) {
     const auto& left = reinterpret_cast<const sockaddr_in&>(peer);
-    const auto& right = reinterpret_cast<const sockaddr_in&>(*address.ai_addr);
+    const auto& right = reinterpret_cast<const sockaddr_in&>(address);
     return left.sin_port == right.sin_port && left.sin_addr.s_addr == right.sin_addr.s_addr;
   }
   if (peer.ss_family != AF_INET6) return false;
   const auto& left = reinterpret_cast<const sockaddr_in6&>(peer);
-  const auto& right = reinterpret_cast<const sockaddr_in6&>(*address.ai_addr);
+  const auto& right = reinterpret_cast<const sockaddr_in6&>(address);
   return left.sin6_port == right.sin6_port && std::ranges::equal(left.sin6_addr.s6_addr, right.sin6_addr.s6_addr);
 }
 
@@ -93,22 +94,32 @@ std::vector<int> open_descriptors() {
 
 }  // namespace
 
-int shut_down_connections(const Member& member) {
+Addresses addresses_of(const Member& member) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (getaddrinfo(member.host.c_str(), std::to_string(member.port).c_str(), &hints, &found) != 0) return 0;
-  const AddressesHandle addresses(found);
+  if (getaddrinfo(member.host.c_str(), std::to_string(member.port).c_str(), &hints, &found) != 0) return {};
+  const AddressesHandle handle(found);
+  Addresses out;
+  for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
+    sockaddr_storage copy{};
+    std::memcpy(&copy, address->ai_addr, std::min<std::size_t>(address->ai_addrlen, sizeof(copy)));
+    out.push_back(copy);
+  }
+  return out;
+}
+
+int shut_down_connections(std::span<const sockaddr_storage> addresses) {
   int count = 0;
   for (const int number : open_descriptors()) {
     // A descriptor of our own: the driver may close this one now, and its number may name another file then.
     const Descriptor connection(dup(number));
     const auto peer = peer_of(connection.number());
     if (!peer) continue;
-    for (const addrinfo* address = addresses.get(); address != nullptr; address = address->ai_next) {
-      if (same_endpoint(*peer, *address) && shutdown(connection.number(), SHUT_RDWR) == 0) ++count;
-    }
+    const bool meant =
+        std::ranges::any_of(addresses, [&](const auto& address) { return same_endpoint(*peer, address); });
+    if (meant && shutdown(connection.number(), SHUT_RDWR) == 0) ++count;
   }
   return count;
 }
@@ -130,25 +141,35 @@ void DeposedPrimaries::see(const Member& primary) {
   const std::lock_guard lock(mutex_);
   if (primary == primary_) return;
   std::erase(deposed_, primary);
-  if (primary_) {
-    deposed_.push_back(*primary_);
-    changed_.notify_one();
-  }
+  if (primary_) deposed_.push_back(*primary_);
   primary_ = primary;
+  new_.push_back(primary);
+  changed_.notify_one();
+}
+
+void DeposedPrimaries::look_up(const Member& member) {
+  if (Addresses found = addresses_of(member); !found.empty()) addresses_[member] = std::move(found);
+}
+
+void DeposedPrimaries::shut_down(const Member& member) {
+  if (const int count = shut_down_connections(addresses_[member]); count > 0) {
+    log::info("connections to a member that is no longer primary were shut down",
+              {{"member", member.host + ":" + std::to_string(member.port)}, {"connections", count}});
+  }
 }
 
 void DeposedPrimaries::run(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  while (changed_.wait(lock, stop, [this] { return !deposed_.empty(); })) {
+  while (changed_.wait(lock, stop, [this] { return !new_.empty() || !deposed_.empty(); })) {
+    const std::vector<Member> primaries = std::exchange(new_, {});
+    lock.unlock();
+    for (const Member& member : primaries) look_up(member);
+    lock.lock();
+    if (deposed_.empty()) continue;
     changed_.wait_for(lock, stop, kGrace, [] { return false; });
     const std::vector<Member> members = std::exchange(deposed_, {});
     lock.unlock();
-    for (const Member& member : members) {
-      if (const int count = shut_down_connections(member); count > 0) {
-        log::info("connections to a member that is no longer primary were shut down",
-                  {{"member", member.host + ":" + std::to_string(member.port)}, {"connections", count}});
-      }
-    }
+    for (const Member& member : members) shut_down(member);
     lock.lock();
   }
 }

@@ -53,7 +53,7 @@ TEST(DeposedPrimaries, ShutsDownTheConnectionsToOneMemberOnly) {
   const int first = deposed.connect();
   const int second = deposed.connect();
   const int elsewhere = other.connect();
-  EXPECT_EQ(shut_down_connections({"localhost", deposed.port()}), 2);
+  EXPECT_EQ(shut_down_connections(addresses_of({"localhost", deposed.port()})), 2);
   EXPECT_TRUE(is_shut_down(first));
   EXPECT_TRUE(is_shut_down(second));
   EXPECT_FALSE(is_shut_down(elsewhere));
@@ -61,8 +61,8 @@ TEST(DeposedPrimaries, ShutsDownTheConnectionsToOneMemberOnly) {
 }
 
 TEST(DeposedPrimaries, AMemberWithoutConnectionsOrAddressIsNothingToDo) {
-  EXPECT_EQ(shut_down_connections({"localhost", 1}), 0);
-  EXPECT_EQ(shut_down_connections({"no-such-host.invalid", 27017}), 0);
+  EXPECT_EQ(shut_down_connections(addresses_of({"localhost", 1})), 0);
+  EXPECT_TRUE(addresses_of({"no-such-host.invalid", 27017}).empty());
 }
 
 }  // namespace

@@ -15,4 +15,11 @@ namespace plm::mongo {
 // for capped collections.
 Status delete_keys(DataConnection& connection, const Twin& twin, std::span<const bson::Value> keys);
 
+// Whether what failed so may be deleted in another way: a transaction was refused
+// for good, as for capped collections and system.js, or for its size.
+[[nodiscard]] inline bool is_refused_as_transaction(const Error& error) {
+  if (error.server_code == server_code::transaction_too_large_for_cache) return true;
+  return !retryable(error) && error.code != ErrorCode::superseded;
+}
+
 }  // namespace plm::mongo

@@ -52,13 +52,13 @@ Status OperationRuns::apply(Operations operations) {
   return {};
 }
 
-// What no transaction may touch, such as a capped collection, is erased as a few are.
+// What no transaction may erase is erased as a few are.
 Status OperationRuns::erase(Operations erases, std::size_t position) {
   std::vector<bson::Value> keys;
   keys.reserve(erases.size());
   for (const TargetOperation& operation : erases) keys.push_back(operation.id);
   Status deleted = delete_keys(connection_, *erases.front().twin, keys);
-  if (deleted || retryable(deleted.error()) || deleted.error().code == ErrorCode::superseded) return deleted;
+  if (deleted || !is_refused_as_transaction(deleted.error())) return deleted;
   return write(erases, position);
 }
 

@@ -68,8 +68,7 @@ bool begins_at_max_key(const KeyBounds& bounds) { return bounds.min && bounds.mi
 
 Status delete_all(DataConnection& connection, const Twin& twin, std::span<const bson::Value> keys) {
   Status deleted = delete_keys(connection, twin, keys);
-  if (deleted || retryable(deleted.error()) || deleted.error().code == ErrorCode::superseded) return deleted;
-  // No transaction may write to capped collections, nor to system.js.
+  if (deleted || !is_refused_as_transaction(deleted.error())) return deleted;
   return delete_one_by_one(connection, twin, keys);
 }
 
