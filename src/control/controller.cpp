@@ -22,7 +22,7 @@ constexpr Millis kParkedLimit{5000};
 constexpr Millis kOplogInterval{1000};
 constexpr Millis kTroubleLasts{60'000};  // without another failure; the longest call takes less
 constexpr std::size_t kMostWarnings = 100;
-constexpr int kMostAppliers = 8;
+constexpr int kMostWriters = 8;
 constexpr std::size_t kMostWaived = 1000;
 constexpr std::size_t kMostWaivedBytes = 4U << 20U;
 
@@ -33,16 +33,15 @@ PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filt
   out.mode = mode;
   out.memory_bytes = memory_bytes;
   const Tuning& tuning = options.tuning;
-  if (const int workers = std::max(tuning.clone_read_workers, tuning.clone_insert_workers); workers > 0) {
-    out.copiers = static_cast<std::size_t>(workers);
-  }
+  // Measured: more writers than the target has processors cost it more for the same work, copiers an eighth and
+  // appliers a seventh at twice as many.
+  const int writers = std::clamp(target_processors, 2, kMostWriters);
+  const int copiers = std::max(tuning.clone_read_workers, tuning.clone_insert_workers);
+  out.copiers = static_cast<std::size_t>(copiers > 0 ? copiers : writers);
   out.parallel_collections = static_cast<std::size_t>(tuning.clone_parallel_collections);
   if (tuning.clone_segment_bytes > 0) out.range_bytes = tuning.clone_segment_bytes;
   out.batch_bytes = tuning.clone_read_batch_bytes;
-  // Measured: more appliers than the target has processors cost it a seventh more for the same work.
-  const int appliers =
-      tuning.apply_workers > 0 ? tuning.apply_workers : std::clamp(target_processors, 2, kMostAppliers);
-  out.appliers = static_cast<std::size_t>(appliers);
+  out.appliers = static_cast<std::size_t>(tuning.apply_workers > 0 ? tuning.apply_workers : writers);
   if (tuning.apply_batch_operations > 0)
     out.apply_batch_operations = static_cast<std::size_t>(tuning.apply_batch_operations);
   return out;
