@@ -106,6 +106,7 @@ class ReplicaSet:
         self.options = options  # more words for the command line
         self.plm_user = User("plm", PLM_PASSWORD, plm_roles)
         self.parameters = {"diagnosticDataCollectionEnabled": "false", **(parameters or {})}
+        self.environment: dict[str, str] = {}  # beside that of this process
         self.process: subprocess.Popen[bytes] | None = None
         self._client: pymongo.MongoClient | None = None
 
@@ -150,7 +151,8 @@ class ReplicaSet:
         for name, value in self.parameters.items():
             command += ["--setParameter", f"{name}={value}"]
         with open(self.folder / "mongod.log", "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            environment = {**os.environ, **self.environment}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
         deadline = time.monotonic() + 60
         while not self._accepts_connections():
             if self.process.poll() is not None or time.monotonic() > deadline:
