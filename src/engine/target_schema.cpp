@@ -78,7 +78,11 @@ Status rename_twin(Target& target, const Twin& twin, const Namespace& to) {
   auto present = target.list_collections({to.database});
   if (!present) return fail(std::move(present.error()));
   const auto at_new_name = std::ranges::find(*present, to, &CollectionSpec::ns);
-  if (at_new_name != present->end() && at_new_name->uuid == twin.uuid) return {};
+  if (at_new_name != present->end() && at_new_name->uuid == twin.uuid) {
+    // This server's primary has it, which may be all: a change of nothing, acknowledged
+    // by a majority, says that the rename cannot be rolled back.
+    return target.modify({to, twin.uuid}, {});
+  }
   return fail(renamed.error().within("rename " + twin.ns.text() + " to " + to.text()));
 }
 

@@ -67,5 +67,30 @@ TEST_F(TargetSchemaTest, ARenameThatHappenedIsASuccess) {
   EXPECT_FALSE(rename_twin(seams_.target, {kNs, other}, to)) << "the name is another's";
 }
 
+// The primary that has it may be about to lose it.
+TEST_F(TargetSchemaTest, ARenameCountsWhenAMajorityHasIt) {
+  class WithoutMajority final : public MemoryTarget {
+   public:
+    using MemoryTarget::MemoryTarget;
+    Status rename(const Twin& from, const Namespace& to) override {
+      (void)MemoryTarget::rename(from, to);
+      return fail(server_error(64, "waiting for replication timed out"));
+    }
+    Status modify(const Twin& twin, bson::View change) override {
+      if (!has_majority) return fail(server_error(64, "waiting for replication timed out"));
+      return MemoryTarget::modify(twin, change);
+    }
+    bool has_majority = false;
+  };
+  const Namespace to{"db", "new"};
+  const Uuid uuid = seams_.target.create(kNs, {}).value();
+  WithoutMajority target(seams_.target_set, seams_.faults);
+  const auto renamed = rename_twin(target, {kNs, uuid}, to);
+  ASSERT_FALSE(renamed);
+  EXPECT_TRUE(retryable(renamed.error()));
+  target.has_majority = true;
+  EXPECT_TRUE(rename_twin(target, {kNs, uuid}, to));
+}
+
 }  // namespace
 }  // namespace plm
