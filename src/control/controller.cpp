@@ -16,6 +16,7 @@ namespace {
 
 constexpr Millis kTick{50};
 constexpr Millis kRetryInterval{1000};
+constexpr Millis kUnusableInterval{10'000};  // of what waiting may not mend, or a right given back may
 constexpr Millis kProgressInterval{10'000};
 constexpr Millis kPauseLimit{15'000};
 constexpr Millis kParkedLimit{5000};
@@ -418,9 +419,10 @@ void Controller::handle(const Error& error) {
     return;
   }
   if (not_loaded_) {
-    log::error("the saved state cannot be used", {{"reason", error.message}});
+    if (last_trouble_ != error.message) log::error("the saved state cannot be used", {{"reason", error.message}});
+    last_trouble_ = error.message;
     not_loaded_ = error;
-    next_try_ = parts_.clock.steady_now() + std::chrono::hours(1);
+    next_try_ = parts_.clock.steady_now() + kUnusableInterval;
     const std::lock_guard lock(mutex_);
     load_error_ = error.message;
     return;

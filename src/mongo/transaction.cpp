@@ -13,11 +13,15 @@ using Place = NamedSession::Place;
 constexpr int kMostTransactionAttempts = 5;
 constexpr int kNoSuchTransaction = 251;
 constexpr int kTransactionCommitted = 256;
+// "… can start a new transaction at the active transaction number": a process before
+// this one, or one beside it, had the same number. The next one is higher.
+constexpr int kConflictingOperationInProgress = 117;
 
 bool is_transient(const Error& error) {
   if (error.code != ErrorCode::server) return false;
   // The server ended the transaction by itself; it does not always say so with the label.
   if (error.server_code == kNoSuchTransaction || error.server_code == kTransactionCommitted) return true;
+  if (error.server_code == kConflictingOperationInProgress) return true;
   return std::ranges::find(error.labels, "TransientTransactionError") != error.labels.end();
 }
 

@@ -112,6 +112,26 @@ TEST_F(Store, OneOfTwoWhoAreEquallyFastTakesTheLease) {
   ASSERT_TRUE(succeeded(take_lease(*store_)));
 }
 
+// It was killed in the middle, and what it left open has the number that the next one begins with.
+TEST_F(Store, AProcessThatDiedTakingTheLeaseIsInNobodysWay) {
+  auto dying = MongoStateStore::connect(target_uri());
+  ASSERT_TRUE(succeeded(dying));
+  auto seen = (*dying)->look_at_lease();
+  ASSERT_TRUE(succeeded(seen));
+  target_server_->run("admin", R"({"configureFailPoint":"failCommand","mode":{"times":1},
+      "data":{"failCommands":["commitTransaction"],"closeConnection":true,"appName":"plm"}})");
+  const auto lost = (*dying)->take_lease({"dying", "host", "machine", 1}, seen->epoch);
+  target_server_->run("admin", R"({"configureFailPoint":"failCommand","mode":"off"})");
+  ASSERT_FALSE(lost);
+  auto next = MongoStateStore::connect(target_uri());
+  ASSERT_TRUE(succeeded(next));
+  ASSERT_TRUE(succeeded((*next)->look_at_lease()));
+  const auto taken = (*next)->take_lease({"next", "host", "machine", 2}, seen->epoch);
+  ASSERT_TRUE(succeeded(taken));
+  EXPECT_EQ(*taken, seen->epoch + 1);
+  ASSERT_TRUE(succeeded(take_lease(*store_)));  // for the tests that follow
+}
+
 TEST_F(Store, ARenewalShowsThatTheOwnerLives) {
   const auto before = store_->look_at_lease();
   ASSERT_TRUE(succeeded(store_->renew_lease()));
