@@ -73,7 +73,9 @@ class _Generator:
             schedule.include, schedule.exclude = self._filter()
         schedule.tuning = self._tuning()
         if self.has("backlog"):
-            schedule.slow = {"target": {"commands": ["applyOps", "update", "delete"], "milliseconds": 200}}
+            # Not what saves the position, where that can be helped: it must get done while changes wait.
+            slow = ["update", "delete"] if self.has("portable") else ["applyOps", "insert"]
+            schedule.slow = {"target": {"commands": slow, "milliseconds": 200}}
             schedule.tuning |= {"replNumWorkers": 1, "replBulkOpsSize": 1}
         elif self.has("slow"):
             schedule.slow = self._slow()
