@@ -588,6 +588,7 @@ Status Controller::run_engine() {
   engine_wanted_ = false;
   stall_detector_.forget();
   rate_from_.reset();
+  retries_logged_ = 0;
   const std::lock_guard lock(mutex_);
   engine_ = std::move(engine);
   return {};
@@ -646,6 +647,7 @@ void Controller::watch_engine() {
     }
   }
   detect_stall(view, now);
+  tell_retries(now);
   if (now - last_progress_log_ < kProgressInterval) return;
   last_progress_log_ = now;
   const StatusReport report = status();
@@ -670,6 +672,16 @@ void Controller::watch_engine() {
              {"indexes", fmt::format("{}/{}", report.initial_sync.indexes_built, report.initial_sync.indexes_total)},
              {"replicated", report.last_replicated.text()},
              {"retries", report.retries}});
+}
+
+// The first at once, then one line for all of some time.
+void Controller::tell_retries(SteadyTime now) {
+  const Progress& progress = engine_->pipeline().progress();
+  const std::int64_t retries = progress.retries;
+  if (retries == retries_logged_ || now - last_retry_log_ < kProgressInterval) return;
+  log::warn("trying again", {{"times", retries - retries_logged_}, {"reason", progress.last_retry()}});
+  retries_logged_ = retries;
+  last_retry_log_ = now;
 }
 
 // Work there is, and nothing moves: never a healthy status.

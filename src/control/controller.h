@@ -93,6 +93,7 @@ class Controller final : public JobControl {
   void handle(const Error& error);
   void note_trouble(const std::string& reason);
   void tell_trouble(SteadyTime now);
+  void tell_retries(SteadyTime now);
 
   // Requests, in the Controller's thread.
   Status do_start(const JobOptions& options);
@@ -135,6 +136,8 @@ class Controller final : public JobControl {
   bool record_unsaved_ = false;      // the store may hold another record than record_
   SteadyTime next_try_{};
   SteadyTime last_progress_log_{};
+  SteadyTime last_retry_log_{};
+  std::int64_t retries_logged_ = 0;  // of the present engine
   SteadyTime next_oplog_look_{};
   OplogLevel oplog_level_ = OplogLevel::fine;  // the one that was said last
   std::string last_trouble_;

@@ -1,5 +1,8 @@
 #include "control/conversion.h"
 
+#include <algorithm>
+#include <span>
+#include <string>
 #include <utility>
 
 #include "base/check.h"
@@ -12,14 +15,31 @@ namespace {
 // Counting a collection on a source far away takes round trips, and little else.
 constexpr int kThreads = 8;
 
+// The report is a part of one saved document, and must fit into it.
+constexpr std::size_t kMostReported = 4000;
+constexpr std::size_t kMostReasonBytes = 1000;
+
+void put_differences(const std::vector<std::string>& differences, std::vector<std::string>& out) {
+  const std::size_t count = std::min(differences.size(), kMostReported);
+  out.clear();
+  for (const std::string& difference : std::span(differences).first(count)) {
+    out.push_back(difference.substr(0, kMostReasonBytes));
+  }
+  if (differences.size() > count) {
+    out.push_back("and " + std::to_string(differences.size() - count) + " more");
+  }
+}
+
 // Takes the place of what was said before.
 void put(const FinalReport& report, StatusReport::Finalization& out) {
-  out.differences = report.differences;
+  put_differences(report.differences, out.differences);
   out.unsuccessful_indexes.clear();
   for (const FailedIndex& index : report.failed_indexes) {
+    if (out.unsuccessful_indexes.size() == kMostReported) break;
     const auto kind =
         index.kind == FailedIndex::Kind::failed ? UnsuccessfulIndex::Kind::failed : UnsuccessfulIndex::Kind::incomplete;
-    out.unsuccessful_indexes.push_back({index.ns.text(), index.name, kind, index.keys, index.reason});
+    out.unsuccessful_indexes.push_back(
+        {index.ns.text(), index.name, kind, index.keys, index.reason.substr(0, kMostReasonBytes)});
   }
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "engine/keep.h"
 #include "engine/operation.h"
 #include "model/collection.h"
@@ -75,8 +76,9 @@ struct Collection {
   bool building = false;  // an index builder has this collection
   CollectionStats estimate;
   CollectionStats copied;
-  std::size_t ranges_unfinished = 0;   // neither confirming nor copied
-  std::size_t ranges_unconfirmed = 0;  // not copied
+  std::optional<SteadyTime> copy_began;  // by this process
+  std::size_t ranges_unfinished = 0;     // neither confirming nor copied
+  std::size_t ranges_unconfirmed = 0;    // not copied
 
   [[nodiscard]] const Uuid& uuid() const { return spec.uuid; }
   [[nodiscard]] bool data_copied() const { return planned && ranges_unfinished == 0; }

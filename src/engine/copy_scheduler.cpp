@@ -153,6 +153,7 @@ void CopyScheduler::give(Collection& collection, std::size_t index, ClusterTime 
     parts_.catalog.touch(collection, range);
   }
   CHECK(range.state == RangeState::copying);
+  if (!collection.copy_began) collection.copy_began = parts_.clock.steady_now();
   job.range = {collection.uuid(), index};
   job.collection = collection.ref;
   job.bounds = range.bounds;
@@ -247,10 +248,12 @@ const Collection* CopyScheduler::ended(const RangeEnded& message, ClusterTime no
   parts_.catalog.touch(*collection);
   CHECK(collection->ranges_unfinished > 0);
   if (--collection->ranges_unfinished > 0) return nullptr;
+  const auto took = parts_.clock.steady_now() - collection->copy_began.value_or(parts_.clock.steady_now());
   log::info("collection copied", {{"namespace", collection->spec.ns.text()},
                                   {"documents", collection->copied.documents},
                                   {"bytes", collection->copied.size_bytes},
-                                  {"ranges", collection->ranges.size()}});
+                                  {"ranges", collection->ranges.size()},
+                                  {"seconds", std::chrono::duration<double>(took).count()}});
   if (collection->has_its_name()) return collection;
   to_move_.insert(key.first);
   return nullptr;

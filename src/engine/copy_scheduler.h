@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "engine/catalog.h"
 #include "engine/job_queue.h"
 #include "engine/messages.h"
@@ -34,6 +35,7 @@ class CopyScheduler {
     JobQueue<CopyJob>& copies;
     Sender& sender;
     Progress& progress;
+    Clock& clock;
   };
   struct Settings {
     std::size_t preparers = 16;            // preparations handed out at a time

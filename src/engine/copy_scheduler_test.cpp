@@ -45,7 +45,7 @@ class CopySchedulerTest : public testing::Test {
   }
   void use(std::size_t copiers, std::size_t parallel_collections = 0, std::size_t keep_bytes = 1'000'000) {
     scheduler_ = std::make_unique<CopyScheduler>(
-        CopyScheduler::Parts{catalog_, preparations_, copies_, sender_, seams_.progress},
+        CopyScheduler::Parts{catalog_, preparations_, copies_, sender_, seams_.progress, seams_.clock},
         CopyScheduler::Settings{2, copiers, parallel_collections, 1000, 5000, keep_bytes});
   }
   // The copier is done with a range. The namespace that is complete by it.

@@ -38,12 +38,14 @@ void IndexScheduler::ended(Collection& collection, const IndexesBuilt& message) 
 }
 
 void IndexScheduler::made(Collection& collection, const std::vector<IndexResult>& results) {
+  std::size_t built = 0;
   for (const IndexResult& result : results) {
     IndexTask* task = collection.find_index(result.name);
     if (task == nullptr) continue;
     if (result.status) {
       task->state = IndexState::built;
       task->reason.clear();
+      ++built;
       continue;
     }
     const Error& error = result.status.error();
@@ -59,6 +61,7 @@ void IndexScheduler::made(Collection& collection, const std::vector<IndexResult>
                 {{"namespace", collection.spec.ns.text()}, {"index", result.name}, {"reason", error.message}});
     }
   }
+  if (built > 0) log::info("indexes built", {{"namespace", collection.spec.ns.text()}, {"indexes", built}});
   if (!results.empty()) catalog_.touch(collection);
 }
 

@@ -24,7 +24,8 @@ Router::Router(Parts parts, Settings settings, SavedJob job, std::vector<Applier
       catalog_(std::move(job.catalog)),
       sender_(std::move(appliers), Checkpoint{0, job.position.position, job.position.complete},
               settings_.in_flight_bytes),
-      copying_({catalog_, parts_.preparations, parts_.copies, sender_, parts_.progress}, settings_.copying),
+      copying_({catalog_, parts_.preparations, parts_.copies, sender_, parts_.progress, parts_.clock},
+               settings_.copying),
       indexing_(catalog_, parts_.index_jobs, settings_.index_workers),
       saves_({catalog_, sender_, copying_, parts_.clock, parts_.progress}, std::move(job.position)),
       changer_(
