@@ -73,6 +73,9 @@ struct Collection {
   std::vector<Range> ranges;                 // ascending, without gaps
   std::vector<IndexTask> indexes;
   bool building = false;  // an index builder has this collection
+  // The twin held documents when the job was copied again: ranges are compared
+  // with it, never cleared (range_merge.h).
+  bool merges = false;
   CollectionStats estimate;
   CollectionStats copied;
   std::size_t ranges_unfinished = 0;   // neither confirming nor copied

@@ -141,7 +141,7 @@ void CopyScheduler::give(Collection& collection, std::size_t index, ClusterTime 
   Range& range = collection.ranges[index];
   CopyJob job;
   if (range.state == RangeState::pending) {
-    job.clear_first = range.touched;
+    job.clear_first = range.touched && !collection.merges;
     range.state = RangeState::copying;
     range.start = position;
     range.keep = std::make_unique<Keep>(keep_budget_);
@@ -156,6 +156,7 @@ void CopyScheduler::give(Collection& collection, std::size_t index, ClusterTime 
   job.bounds = range.bounds;
   job.after = range.start;
   job.natural_order = collection.spec.is_capped();
+  job.merge = collection.merges;
   job.resume_at = range.resume_at;
   job.stop = std::make_shared<std::atomic<bool>>(false);
   CHECK(assigned_.emplace(RangeKey{collection.uuid(), index}, job.stop).second);

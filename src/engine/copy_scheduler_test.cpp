@@ -160,6 +160,16 @@ TEST_F(CopySchedulerTest, ARangeThatWasTouchedIsClearedFirst) {
   EXPECT_TRUE(copy_.clear_first);
 }
 
+// What it held before the job was copied again is what it is compared with.
+TEST_F(CopySchedulerTest, ARangeOfATwinThatWasKeptIsComparedAndNeverCleared) {
+  Collection& collection = add(1, 1);
+  collection.merges = true;
+  collection.ranges[0].touched = true;
+  (void)hand_out();
+  EXPECT_TRUE(copy_.merge);
+  EXPECT_FALSE(copy_.clear_first);
+}
+
 TEST_F(CopySchedulerTest, StopsAndGoesOnWhereItWas) {
   use(2);
   Collection& collection = add(1, 2, 100);

@@ -47,6 +47,7 @@ struct CopyJob {
   KeyBounds bounds;
   ClusterTime after;         // the Router's position at the range's start (I1)
   bool clear_first = false;  // an unfinished copy may have left documents
+  bool merge = false;        // instead of that: only what differs is written (range_merge.h)
   bool natural_order = false;
   bson::OwnedValue resume_at;  // go on from this _id, inclusive
   std::shared_ptr<std::atomic<bool>> stop;

@@ -28,8 +28,10 @@ bool is_working_name(const Namespace& ns) {
   return name.find_first_not_of("0123456789", kDigits) == std::string_view::npos;
 }
 
-Namespace first_working_name(const CollectionSpec& spec) {
-  return {spec.ns.database, std::string(kPrefix) + spec.uuid.text() + "_0"};
+Namespace first_working_name(const CollectionSpec& spec) { return working_name_at(spec, {}); }
+
+Namespace working_name_at(const CollectionSpec& spec, ClusterTime now) {
+  return {spec.ns.database, std::string(kPrefix) + spec.uuid.text() + "_" + std::to_string(now.packed())};
 }
 
 Namespace next_working_name(const Namespace& ns) {
