@@ -38,6 +38,7 @@ struct Range {
   // While copying:
   ClusterTime start;  // position at which the Router started it
   std::unique_ptr<Keep> keep;
+  bool to_clear = false;               // its copy has not come to that yet
   CollectionStats copied;              // by this copy
   bson::OwnedValue resume_at;          // where a stopped copy goes on (inclusive)
   std::uint64_t confirmed_behind = 0;  // confirming: number of the last kept operation sent

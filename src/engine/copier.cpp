@@ -41,6 +41,7 @@ void Copier::report(const CopyJob& job, RangeEnded::How how) {
   RangeEnded out;
   out.range = job.range;
   out.how = how;
+  out.to_clear = job.clear_first;
   out.resume_at = job.resume_at;
   out.copied = copied_;
   out.read_time = read_time_;

@@ -94,6 +94,17 @@ TEST_F(CopierTest, ClearsWhatAnUnfinishedCopyLeft) {
   EXPECT_EQ(TestSeams::document(seams_.target_set, kNs, "1"), text_of(R"({"_id": 1, "a": 1})"));
 }
 
+TEST_F(CopierTest, AStopBeforeTheClearingIsTold) {
+  create_source(3);
+  create_twin();
+  CopyJob job = copy_job();
+  job.clear_first = true;
+  stop_->store(true);
+  const auto out = run<RangeEnded>(job);
+  EXPECT_EQ(out.how, RangeEnded::How::stopped);
+  EXPECT_TRUE(out.to_clear);
+}
+
 // Sent again it would be a second one; what was sent is shut out first.
 TEST_F(CopierTest, ReportsAnInsertOfUnknownOutcomeUnderAWorkingName) {
   create_source(10);

@@ -83,6 +83,7 @@ struct RangeEnded {
   };
   RangeId range;
   How how = How::copied;
+  bool to_clear = false;  // stopped before the range was cleared
   bson::OwnedValue resume_at;
   CollectionStats copied;  // by this job
   ClusterTime read_time;   // newest operationTime of its reads
