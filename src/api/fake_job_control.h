@@ -24,7 +24,10 @@ class FakeJobControl final : public JobControl {
     return note("start");
   }
   Status pause() override { return note("pause"); }
-  Status resume(bool from_failure) override { return note(from_failure ? "resume from failure" : "resume"); }
+  Status resume(const ResumeOptions& options) override {
+    if (options.recopy != Recopy::none) return note("resume, copying again: " + std::string(name_of(options.recopy)));
+    return note(options.from_failure ? "resume from failure" : "resume");
+  }
   Status finalize(const FinalizeOptions& options) override {
     return note(options.waive_parked ? "finalize, waiving what is parked" : "finalize");
   }

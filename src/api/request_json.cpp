@@ -123,6 +123,22 @@ Status read_start_field(const std::string& name, const json& value, JobOptions& 
   return refuse("{}: unknown field", name);
 }
 
+Status read_recopy(const std::string& name, const json& value, Recopy& out) {
+  const auto recopy = value.is_string() ? recopy_named(value.get<std::string>()) : std::nullopt;
+  if (!recopy || *recopy == Recopy::none) {
+    return refuse("{}: must be \"changed\" or \"all\", not {}", name,
+                  value.is_string() ? "another string" : kind_of(value));
+  }
+  out = *recopy;
+  return {};
+}
+
+Status read_resume_field(const std::string& name, const json& value, ResumeOptions& options) {
+  if (name == "fromFailure") return read_bool(name, value, options.from_failure);
+  if (name == "recopy") return read_recopy(name, value, options.recopy);
+  return refuse("{}: unknown field", name);
+}
+
 }  // namespace
 
 Result<JobOptions> parse_start_body(std::string_view body, const JobOptions& defaults) {
@@ -138,15 +154,14 @@ Result<JobOptions> parse_start_body(std::string_view body, const JobOptions& def
   return options;
 }
 
-Result<ResumeRequest> parse_resume_body(std::string_view body) {
+Result<ResumeOptions> parse_resume_body(std::string_view body) {
   const auto parsed = parse_object(body);
   if (!parsed) return fail(parsed.error());
-  ResumeRequest request;
+  ResumeOptions options;
   for (const auto& [name, value] : parsed->items()) {
-    if (name != "fromFailure") return refuse("{}: unknown field", name);
-    if (const Status status = read_bool(name, value, request.from_failure); !status) return fail(status.error());
+    if (const Status status = read_resume_field(name, value, options); !status) return fail(status.error());
   }
-  return request;
+  return options;
 }
 
 Result<FinalizeOptions> parse_finalize_body(std::string_view body) {

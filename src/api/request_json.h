@@ -13,11 +13,9 @@ namespace plm {
 // value they have in `defaults`. Errors: invalid_argument, naming the field.
 [[nodiscard]] Result<JobOptions> parse_start_body(std::string_view body, const JobOptions& defaults);
 
-struct ResumeRequest {
-  bool from_failure = false;
-};
-// The body of POST /resume: {"fromFailure": bool}. Errors as above.
-[[nodiscard]] Result<ResumeRequest> parse_resume_body(std::string_view body);
+// The body of POST /resume: {"fromFailure": bool, "recopy": "changed" or "all"}.
+// Errors as above.
+[[nodiscard]] Result<ResumeOptions> parse_resume_body(std::string_view body);
 
 // The body of POST /finalize: {"waiveParked": bool}. Errors as above.
 [[nodiscard]] Result<FinalizeOptions> parse_finalize_body(std::string_view body);

@@ -109,18 +109,35 @@ TEST(StartBody, IsRefusedWhenItIsNestedDeeply) {
   EXPECT_EQ(refusal_of(objects), "the body is nested too deeply");
 }
 
-TEST(ResumeBody, KnowsOneField) {
+TEST(FinalizeBody, KnowsOneField) {
   EXPECT_FALSE(parse_finalize_body("")->waive_parked);
   EXPECT_TRUE(parse_finalize_body(R"({"waiveParked": true})")->waive_parked);
   EXPECT_EQ(parse_finalize_body(R"({"waiveParked": 1})").error().message,
             "waiveParked: must be true or false, not a number");
   EXPECT_EQ(parse_finalize_body(R"({"waive": true})").error().message, "waive: unknown field");
+}
+
+TEST(ResumeBody, KnowsTwoFields) {
   EXPECT_FALSE(parse_resume_body("")->from_failure);
   EXPECT_FALSE(parse_resume_body(R"({"fromFailure": false})")->from_failure);
   EXPECT_TRUE(parse_resume_body(R"({"fromFailure": true})")->from_failure);
   EXPECT_EQ(parse_resume_body(R"({"fromFailure": "true"})").error().message,
             "fromFailure: must be true or false, not a string");
   EXPECT_EQ(parse_resume_body(R"({"force": true})").error().message, "force: unknown field");
+  EXPECT_EQ(parse_resume_body("")->recopy, Recopy::none);
+  EXPECT_EQ(parse_resume_body(R"({"recopy": "changed"})")->recopy, Recopy::changed);
+  EXPECT_EQ(parse_resume_body(R"({"recopy": "all", "fromFailure": true})")->recopy, Recopy::all);
+}
+
+TEST(ResumeBody, RefusesOtherWaysToCopyAgain) {
+  for (const std::string_view value : {R"("none")", R"("")", R"("everything")"}) {
+    EXPECT_EQ(parse_resume_body("{\"recopy\": " + std::string(value) + "}").error().message,
+              "recopy: must be \"changed\" or \"all\", not another string");
+  }
+  EXPECT_EQ(parse_resume_body(R"({"recopy": true})").error().message,
+            "recopy: must be \"changed\" or \"all\", not a boolean");
+  EXPECT_EQ(parse_resume_body(R"({"recopy": null})").error().message,
+            "recopy: must be \"changed\" or \"all\", not null");
 }
 
 TEST(EmptyBody, TakesNoFields) {

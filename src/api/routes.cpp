@@ -211,7 +211,7 @@ Status Routes::pause(std::string_view body) {
 }
 
 Status Routes::resume(std::string_view body) {
-  return parse_resume_body(body).and_then([this](ResumeRequest request) { return job_.resume(request.from_failure); });
+  return parse_resume_body(body).and_then([this](ResumeOptions options) { return job_.resume(options); });
 }
 
 Status Routes::finalize(std::string_view body) {

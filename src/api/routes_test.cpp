@@ -61,7 +61,9 @@ TEST_F(RoutesTest, GiveEachCommandToTheJob) {
     EXPECT_EQ(response.body, R"({"ok":true})");
   }
   EXPECT_EQ(routes.handle(post("/resume", R"({"fromFailure":true})")).status, 200);
-  EXPECT_THAT(job_.commands(), ElementsAre("start", "pause", "resume", "finalize", "reset", "resume from failure"));
+  EXPECT_EQ(routes.handle(post("/resume", R"({"recopy":"changed"})")).status, 200);
+  EXPECT_THAT(job_.commands(), ElementsAre("start", "pause", "resume", "finalize", "reset", "resume from failure",
+                                           "resume, copying again: changed"));
 }
 
 TEST_F(RoutesTest, StartWithTheBodyOverTheDefaults) {

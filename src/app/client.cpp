@@ -60,6 +60,7 @@ struct Flags {
   bool json = false;
   bool watch = false;
   bool from_failure = false;
+  std::string recopy;
   bool waive_parked = false;
   bool replace_target = false;
   bool pause_on_initial_sync = false;
@@ -98,6 +99,15 @@ void add_start_flags(CLI::App& app, Flags& flags) {
                    fmt::format("{} (0: plm chooses)", field.help))
         ->type_name(field.is_size() ? "SIZE" : "NUMBER");
   }
+}
+
+void add_resume_flags(CLI::App& app, Flags& flags) {
+  app.add_flag("--from-failure", flags.from_failure, "Also from the state \"failed\"");
+  app.add_option("--recopy", flags.recopy,
+                 "Copy again, when the position was lost or the target is not as it should be; also from the state "
+                 "\"failed\". changed: compare both sides and write what differs; all: drop everything on the "
+                 "target and copy it anew")
+      ->type_name("changed|all");
 }
 
 std::string flag_or_variable(const std::string& flag, const char* name, const Environment& environment) {
@@ -176,9 +186,20 @@ Result<std::string> start_body(const CLI::App& app, const Flags& flags) {
   return text;
 }
 
+Result<std::string> resume_body(const CLI::App& app, const Flags& flags) {
+  ordered_json body = ordered_json::object();
+  if (flags.from_failure) body["fromFailure"] = true;
+  if (app.count("--recopy") > 0) body["recopy"] = flags.recopy;
+  if (body.empty()) return std::string();
+  std::string text = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  // The daemon will read it with the same function.
+  if (const auto options = parse_resume_body(text); !options) return fail(options.error());
+  return text;
+}
+
 Result<std::string> body_of(const CLI::App& app, const std::string& command, const Flags& flags) {
   if (command == "start") return start_body(app, flags);
-  if (command == "resume" && flags.from_failure) return R"({"fromFailure":true})";
+  if (command == "resume") return resume_body(app, flags);
   if (command == "finalize" && flags.waive_parked) return R"({"waiveParked":true})";
   return std::string();
 }
@@ -271,7 +292,7 @@ Result<ClientCommand> parse_client_arguments(const std::vector<std::string>& arg
   if (out.name == "finalize") {
     app.add_flag("--waive-parked", flags.waive_parked, "Go on without the documents that the target does not take");
   }
-  if (out.name == "resume") app.add_flag("--from-failure", flags.from_failure, "Also from the state \"failed\"");
+  if (out.name == "resume") add_resume_flags(app, flags);
   if (out.name == "start") add_start_flags(app, flags);
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend() - 1));  // CLI11 wants them reversed

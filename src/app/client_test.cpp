@@ -76,6 +76,8 @@ TEST(ClientArguments, ThatAreWrongAreNamedInOneLine) {
       {{"pause", "--api-ca-file", "/nonexistent/ca"}, "--api-ca-file: cannot read /nonexistent/ca: No such"},
       {{"pause", "--api-ca-file", "/dev/null", "--url", "http://a"}, "--api-ca-file: needs an https URL"},
       {{"resume", "--include-namespaces", "a.b"}, "--include-namespaces"},
+      {{"resume", "--recopy", "some"}, "recopy: must be \"changed\" or \"all\", not another string"},
+      {{"resume", "--recopy"}, "--recopy"},
   };
   for (const auto& [arguments, message] : cases) {
     const auto command = parse(arguments);
@@ -96,6 +98,14 @@ TEST(ClientArguments, OfAStartBecomeItsBody) {
   EXPECT_EQ(command->body,
             R"({"includeNamespaces":["a.b","c.*","d.*"],"excludeNamespaces":["c.x"],"replaceTarget":true,)"
             R"("pauseOnInitialSync":true,"cloneSegmentSize":"500MB","replNumWorkers":3})");
+}
+
+TEST(ClientArguments, OfAResumeBecomeItsBody) {
+  EXPECT_EQ(parse({"resume"})->body, "");
+  EXPECT_EQ(parse({"resume", "--from-failure"})->body, R"({"fromFailure":true})");
+  EXPECT_EQ(parse({"resume", "--recopy", "changed"})->body, R"({"recopy":"changed"})");
+  EXPECT_EQ(parse({"resume", "--recopy", "all", "--from-failure"})->body, R"({"fromFailure":true,"recopy":"all"})");
+  EXPECT_THAT(*parse({"resume", "--help"})->print, HasSubstr("--recopy changed|all"));
 }
 
 TEST(ClientArguments, MayAskForHelpOrVersion) {
@@ -145,12 +155,14 @@ TEST_F(ClientTest, GivesCommandsAndSaysWhatBecameOfThem) {
   EXPECT_EQ(out_.str(), "Paused.\n");
   EXPECT_EQ(run({"resume"}), exit_code::done);
   EXPECT_EQ(run({"resume", "--from-failure"}), exit_code::done);
+  EXPECT_EQ(run({"resume", "--recopy", "all"}), exit_code::done);
   EXPECT_EQ(run({"finalize"}), exit_code::done);
   EXPECT_EQ(run({"finalize", "--waive-parked"}), exit_code::done);
   EXPECT_EQ(run({"reset"}), exit_code::done);
   EXPECT_EQ(err_.str(), "");
-  EXPECT_THAT(job_.commands(), ElementsAre("start", "pause", "resume", "resume from failure", "finalize",
-                                           "finalize, waiving what is parked", "reset"));
+  EXPECT_THAT(job_.commands(),
+              ElementsAre("start", "pause", "resume", "resume from failure", "resume, copying again: all", "finalize",
+                          "finalize, waiving what is parked", "reset"));
 }
 
 TEST_F(ClientTest, TellsHealthByItsExitCode) {

@@ -65,9 +65,11 @@ void note_waived(const std::vector<ParkedDocument>& waived, StatusReport::Finali
   }
 }
 
-// Behind I9 nothing is read from the stream any more.
+// Behind I9 nothing is read from the stream any more; what is to be copied again
+// begins with a position of its own.
 bool depends_on_oplog(const JobRecord& record) {
-  return record.state != JobState::idle && record.state != JobState::finalized && !record.converting;
+  return record.state != JobState::idle && record.state != JobState::finalized && !record.converting &&
+         record.recopy == Recopy::none;
 }
 
 }  // namespace
@@ -129,10 +131,10 @@ Status Controller::pause() {
   if (auto allowed = refuse_early("pause", [this] { return allows(JobEvent::pause); }); !allowed) return allowed;
   return ask([this] { return do_pause(); });
 }
-Status Controller::resume(bool from_failure) {
+Status Controller::resume(const ResumeOptions& options) {
   const auto may_resume = [this] { return allows(JobEvent::resume) || allows(JobEvent::resume_running); };
   if (auto allowed = refuse_early("resume", may_resume); !allowed) return allowed;
-  return ask([this, from_failure] { return do_resume(from_failure); });
+  return ask([this, options] { return do_resume(options); });
 }
 Status Controller::finalize(const FinalizeOptions& options) {
   const auto may_finalize = [&] { return finalize_event(options).has_value(); };
@@ -226,23 +228,41 @@ Status Controller::do_pause() {
   return {};
 }
 
-Status Controller::do_resume(bool from_failure) {
-  if (auto loaded = require_loaded(); !loaded) return loaded;
-  if (record_.state == JobState::failed && !from_failure) {
+Result<JobEvent> Controller::resume_event(const ResumeOptions& options) const {
+  const bool recopies = options.recopy != Recopy::none;
+  if (record_.state != JobState::failed) {
+    if (!transition(record_.state, JobEvent::resume)) return fail(wrong_state("resume", record_.state).error());
+    return JobEvent::resume;
+  }
+  if (recopies && record_.converting) {
+    return fail(ErrorCode::wrong_state,
+                "the job has failed while indexes were being made real, and nothing can be copied again behind that; "
+                "resume it with fromFailure (--from-failure), or reset it and start anew");
+  }
+  if (!options.from_failure && !recopies) {
     return fail(ErrorCode::wrong_state,
                 "the job has failed (" + record_.error + "); resume it with fromFailure, or reset it");
   }
-  JobEvent event = JobEvent::resume;
-  if (record_.state == JobState::failed) {
-    event = record_.failed_finalizing ? JobEvent::resume_finalizing : JobEvent::resume_running;
-  }
-  if (!transition(record_.state, event)) return wrong_state("resume", record_.state);
+  return record_.failed_finalizing && !recopies ? JobEvent::resume_finalizing : JobEvent::resume_running;
+}
+
+Status Controller::do_resume(const ResumeOptions& options) {
+  if (auto loaded = require_loaded(); !loaded) return loaded;
+  const auto event = resume_event(options);
+  if (!event) return fail(event.error());
   if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
   if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
-  if (auto kept = require_position(); !kept) return kept;
   JobRecord next = record_;
   next.error.clear();
-  if (auto changed = change_state(event, std::move(next)); !changed) return changed;
+  if (options.recopy != Recopy::none) {
+    next.recopy = options.recopy;
+    next.failed_finalizing = false;
+    next.finalization.reset();
+  } else if (auto kept = require_position(); !kept) {
+    return kept;
+  }
+  if (auto changed = change_state(*event, std::move(next)); !changed) return changed;
+  if (options.recopy != Recopy::none) forget_progress();
   if (engine_) {
     engine_->resume();
   } else if (!record_.converting) {
@@ -250,6 +270,14 @@ Status Controller::do_resume(bool from_failure) {
   }
   next_try_ = {};
   return {};
+}
+
+// What was copied is to be copied again: neither the engine nor its report holds any more.
+void Controller::forget_progress() {
+  drop_engine();
+  const std::lock_guard lock(mutex_);
+  last_report_.initial_sync = {};
+  last_report_.parked = {};
 }
 
 Status Controller::do_finalize(const FinalizeOptions& options) {
@@ -475,6 +503,7 @@ Status Controller::load() {
     auto job = load_job(parts_.store);
     if (!job) return fail(std::move(job.error()));
     if (*job) report = report_of(**job);
+    if (record->recopy != Recopy::none) report.initial_sync = {};
   }
   not_loaded_.reset();
   {
@@ -550,6 +579,41 @@ Status Controller::change_state(JobEvent event, JobRecord next) {
 
 // ---- The engine -----------------------------------------------------------------------------
 
+// What was saved, unless it is to be copied again or there is nothing yet.
+Result<SavedJob> Controller::find_job(const Filter& filter) {
+  std::vector<std::string> warnings;
+  const bool recopies = record_.recopy != Recopy::none;
+  auto job = recopies ? begin_recopy(parts_.source, parts_.target, parts_.store, filter, record_.recopy, warnings)
+                      : restore_job(parts_.source, parts_.target, parts_.store);
+  if (!job) return fail(std::move(job.error()));
+  if (*job) {
+    if (recopies) return begin_anew(**std::move(job), std::move(warnings));
+    return **std::move(job);
+  }
+  if (record_.options.replace_target) {
+    if (auto dropped = drop_present(parts_.target, filter); !dropped) return fail(std::move(dropped.error()));
+  }
+  auto begun = begin_job(parts_.source, parts_.store, filter, warnings);
+  if (!begun) return begun;
+  return begin_anew(*std::move(begun), std::move(warnings));
+}
+
+// A record that still asks for another copy would throw away what an engine made.
+Result<SavedJob> Controller::begin_anew(SavedJob job, std::vector<std::string> warnings) {
+  for (const std::string& warning : warnings) log::warn(warning);
+  JobRecord next = record_;
+  next.warnings = std::move(warnings);
+  next.recopy = Recopy::none;
+  if (record_.recopy != Recopy::none) {
+    if (auto saved = save_record(next); !saved) return fail(std::move(saved.error()));
+  } else {
+    record_unsaved_ = true;
+  }
+  const std::lock_guard lock(mutex_);
+  record_ = std::move(next);
+  return job;
+}
+
 Status Controller::run_engine() {
   auto filter = Filter::make(record_.options.include_namespaces, record_.options.exclude_namespaces);
   if (!filter) return fail(std::move(filter.error()));
@@ -563,28 +627,15 @@ Status Controller::run_engine() {
   }
   auto processors = parts_.target.processors();
   if (!processors) return fail(std::move(processors.error()));
-  auto job = restore_job(parts_.source, parts_.target, parts_.store);
+  auto job = find_job(*filter);
   if (!job) return fail(std::move(job.error()));
-  if (!*job) {
-    if (record_.options.replace_target) {
-      if (auto dropped = drop_present(parts_.target, *filter); !dropped) return dropped;
-    }
-    std::vector<std::string> warnings;
-    auto begun = begin_job(parts_.source, parts_.store, *filter, warnings);
-    if (!begun) return fail(std::move(begun.error()));
-    for (const std::string& warning : warnings) log::warn(warning);
-    *job = *std::move(begun);
-    const std::lock_guard lock(mutex_);
-    record_.warnings = std::move(warnings);
-    record_unsaved_ = true;
-  }
-  log::info("replication begins", {{"collections", (*job)->catalog.collections().size()},
-                                   {"views", (*job)->catalog.views().size()},
-                                   {"position", (*job)->position.position.time.text()}});
+  log::info("replication begins", {{"collections", job->catalog.collections().size()},
+                                   {"views", job->catalog.views().size()},
+                                   {"position", job->position.position.time.text()}});
   auto engine =
       std::make_shared<Engine>(Pipeline::Seams{parts_.source, parts_.target, parts_.store, parts_.clock},
                                pipeline_settings(record_.options, *filter, *mode_, settings_.memory_bytes, *processors),
-                               *std::move(*job), ++seed_ * 1000, settings_.drive);
+                               *std::move(job), ++seed_ * 1000, settings_.drive);
   engine_wanted_ = false;
   stall_detector_.forget();
   rate_from_.reset();

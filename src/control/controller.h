@@ -65,7 +65,7 @@ class Controller final : public JobControl {
 
   Status start(const JobOptions& options) override;
   Status pause() override;
-  Status resume(bool from_failure) override;
+  Status resume(const ResumeOptions& options) override;
   using JobControl::finalize;
   Status finalize(const FinalizeOptions& options) override;
   Status reset() override;
@@ -98,7 +98,9 @@ class Controller final : public JobControl {
   // Requests, in the Controller's thread.
   Status do_start(const JobOptions& options);
   Status do_pause();
-  Status do_resume(bool from_failure);
+  [[nodiscard]] Result<JobEvent> resume_event(const ResumeOptions& options) const;
+  Status do_resume(const ResumeOptions& options);
+  void forget_progress();
   Status do_finalize(const FinalizeOptions& options);
   Status do_reset();
   Status settle_parked();
@@ -113,6 +115,8 @@ class Controller final : public JobControl {
   Status save_record(const JobRecord& record);
 
   // The running job.
+  Result<SavedJob> find_job(const Filter& filter);
+  Result<SavedJob> begin_anew(SavedJob job, std::vector<std::string> warnings);
   Status run_engine();
   void drop_engine();
   void fail_job(const Error& error);

@@ -274,8 +274,8 @@ TEST_F(TwoProcesses, TheSecondStandsByAndRefusesRequests) {
   EXPECT_EQ(second->status().state_name(), "standby");
   EXPECT_EQ(second->status().standby_for, "host (process 1)");
   EXPECT_TRUE(second->status().state_problem.empty());
-  for (const Status& refused :
-       {second->start({}), second->pause(), second->resume(true), second->finalize(), second->reset()}) {
+  for (const Status& refused : {second->start({}), second->pause(), second->resume({.from_failure = true}),
+                                second->finalize(), second->reset()}) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::superseded);
     EXPECT_NE(refused.error().message.find("host (process 1)"), std::string::npos);
@@ -388,7 +388,7 @@ TEST_F(ControllerTest, APauseHoldsEverythingUntilTheResume) {
   insert(10);
   for (int i = 0; i < 200; ++i) turn();
   EXPECT_EQ(target_set_.find(kNs)->documents.size(), 10U);
-  ASSERT_TRUE(controller_->resume(false));
+  ASSERT_TRUE(controller_->resume({}));
   EXPECT_TRUE(turn_until([&] { return target_set_.find(kNs)->documents.size() == 11; }));
   ASSERT_TRUE(controller_->pause());
   ASSERT_TRUE(controller_->finalize());
@@ -402,7 +402,7 @@ TEST_F(ControllerTest, PausesByItselfAfterTheInitialSync) {
   ASSERT_TRUE(controller_->start(options));
   ASSERT_TRUE(comes_to(JobState::paused));
   EXPECT_TRUE(synchronized());
-  ASSERT_TRUE(controller_->resume(false));
+  ASSERT_TRUE(controller_->resume({}));
   for (int i = 0; i < 200; ++i) turn();
   EXPECT_EQ(controller_->status().state, JobState::running);
 }
@@ -416,14 +416,14 @@ TEST_F(ControllerTest, RefusesWhatTheStateForbids) {
   };
   turn();
   refuses("pause", controller_->pause());
-  refuses("resume", controller_->resume(false));
-  refuses("resume from failure", controller_->resume(true));
+  refuses("resume", controller_->resume({}));
+  refuses("resume from failure", controller_->resume({.from_failure = true}));
   refuses("finalize", controller_->finalize());
   EXPECT_TRUE(controller_->reset()) << "nothing to forget";
 
   ASSERT_TRUE(controller_->start({}));
   refuses("start", controller_->start({}));
-  refuses("resume", controller_->resume(true));
+  refuses("resume", controller_->resume({.from_failure = true}));
   refuses("reset", controller_->reset());
   const Status early = controller_->finalize();
   ASSERT_FALSE(early);
@@ -437,13 +437,13 @@ TEST_F(ControllerTest, RefusesWhatTheStateForbids) {
   ASSERT_TRUE(controller_->finalize());
   refuses("start", controller_->start({}));
   refuses("pause", controller_->pause());
-  refuses("resume", controller_->resume(true));
+  refuses("resume", controller_->resume({.from_failure = true}));
   refuses("finalize", controller_->finalize());
   refuses("reset", controller_->reset());
   ASSERT_TRUE(comes_to(JobState::finalized));
 
   refuses("pause", controller_->pause());
-  refuses("resume", controller_->resume(true));
+  refuses("resume", controller_->resume({.from_failure = true}));
   refuses("finalize", controller_->finalize());
   EXPECT_EQ(controller_->status().state, JobState::finalized);
 }
@@ -543,7 +543,7 @@ TEST_F(ControllerTest, AFailedJobTellsWhyAlsoInTheNextProcess) {
   EXPECT_EQ(saved_state(), JobState::failed);
   const std::string error = controller_->status().error;
   EXPECT_NE(error, "");
-  const Status refused = controller_->resume(false);
+  const Status refused = controller_->resume({});
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find(error), std::string::npos);
   begin_process();
@@ -563,19 +563,19 @@ TEST_F(ControllerTest, AJobDoesNotGoOnFromAnotherSource) {
   ASSERT_TRUE(controller_->pause());
   begin_process(other);
   ASSERT_TRUE(turn_until([&] { return controller_->status().state == JobState::paused; }));
-  const Status refused = controller_->resume(false);
+  const Status refused = controller_->resume({});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::wrong_state);
   EXPECT_NE(refused.error().message.find("another replica set, third"), std::string::npos) << refused.error().message;
   EXPECT_FALSE(controller_->finalize());
   begin_process();
   ASSERT_TRUE(turn_until([&] { return controller_->status().state == JobState::paused; }));
-  ASSERT_TRUE(controller_->resume(false));
+  ASSERT_TRUE(controller_->resume({}));
   begin_process(other);
   ASSERT_TRUE(comes_to(JobState::failed)) << "it would have gone on by itself";
   begin_process();
   ASSERT_TRUE(turn_until([&] { return controller_->status().state == JobState::failed; }));
-  ASSERT_TRUE(controller_->resume(true));
+  ASSERT_TRUE(controller_->resume({.from_failure = true}));
   come_to_the_end();
 }
 
@@ -597,7 +597,7 @@ TEST_F(ControllerTest, CountersDoNotGoBackWhenAnEngineBeginsAtAnOlderSave) {
     EXPECT_GE(now.initial_sync.cloned_documents, before.initial_sync.cloned_documents);
     EXPECT_GE(now.retries, before.retries);
   };
-  ASSERT_TRUE(controller_->resume(true));
+  ASSERT_TRUE(controller_->resume({.from_failure = true}));
   ASSERT_TRUE(comes_to(JobState::failed));
 }
 
@@ -673,7 +673,7 @@ class OplogTest : public ControllerTest {
     EXPECT_EQ(refused.error().code, ErrorCode::wrong_state);
     ASSERT_FALSE(refused.error().labels.empty());
     EXPECT_EQ(refused.error().labels.front(), "plm:position_lost");
-    EXPECT_NE(refused.error().message.find("plm start --replace-target"), std::string::npos);
+    EXPECT_NE(refused.error().message.find("plm resume --recopy changed"), std::string::npos);
   }
 };
 
@@ -686,7 +686,7 @@ TEST_F(OplogTest, IsWatchedWhileAPausedJobDependsOnIt) {
   write_for_seconds(10);
   ASSERT_TRUE(comes_to(OplogLevel::critical)) << describe();
   EXPECT_TRUE(warns_of("resume it before")) << describe();
-  ASSERT_TRUE(controller_->resume(false));
+  ASSERT_TRUE(controller_->resume({}));
   ASSERT_TRUE(comes_to(OplogLevel::fine)) << describe();
   EXPECT_FALSE(warns_of("oplog")) << describe();
   come_to_the_end();
@@ -697,7 +697,7 @@ TEST_F(OplogTest, APausedJobWhosePositionIsLostStaysAsItIs) {
   replicate();
   ASSERT_TRUE(controller_->pause());
   lose_the_position();
-  expect_lost(controller_->resume(false));
+  expect_lost(controller_->resume({}));
   expect_lost(controller_->finalize({}));
   ASSERT_TRUE(comes_to(OplogLevel::lost));
   EXPECT_TRUE(warns_of("no longer in the source's oplog")) << describe();
@@ -713,10 +713,129 @@ TEST_F(OplogTest, AJobThatFailedForItCannotBeResumed) {
   lose_the_position();
   ASSERT_TRUE(ControllerTest::comes_to(JobState::failed));
   const std::string error = controller_->status().error;
-  EXPECT_NE(error.find("plm start --replace-target"), std::string::npos) << error;
-  expect_lost(controller_->resume(true));
+  EXPECT_NE(error.find("plm resume --recopy changed"), std::string::npos) << error;
+  expect_lost(controller_->resume({.from_failure = true}));
   EXPECT_EQ(controller_->status().state, JobState::failed);
   EXPECT_EQ(controller_->status().error, error);
+}
+
+// ---- Copying again ------------------------------------------------------------------------
+
+class RecopyTest : public OplogTest, public testing::WithParamInterface<Recopy> {
+ protected:
+  // Things happen that nobody will ever read of.
+  void lose_changes() {
+    insert(10);
+    update(3, 33);
+    ASSERT_TRUE(source_set_.erase(kNs, value_of("5").value()));
+    ASSERT_TRUE(source_set_.rename({"db", "d"}, {"db", "e"}));
+    ASSERT_TRUE(source_set_.insert({"db", "new"}, json(R"({"_id": 1})").view()));
+    lose_the_position();
+  }
+  [[nodiscard]] Status resume() { return controller_->resume({.recopy = GetParam()}); }
+  void expect_a_good_end() {
+    ASSERT_TRUE(turn_until([&] { return synchronized(); })) << describe();
+    EXPECT_EQ(load_record(memory_store_)->recopy, Recopy::none);
+    insert(11);
+    come_to_the_end();
+    EXPECT_TRUE(controller_->status().finalization->differences.empty());
+    expect_the_same();
+  }
+};
+
+TEST_P(RecopyTest, GoesOnFromPausedThoughThePositionIsLost) {
+  replicate();
+  const std::int64_t read = controller_->status().events_read;
+  ASSERT_TRUE(controller_->pause());
+  lose_changes();
+  expect_lost(controller_->resume({}));
+  ASSERT_TRUE(resume());
+  EXPECT_FALSE(synchronized());
+  EXPECT_FALSE(controller_->finalize()) << "not before it is copied again";
+  ASSERT_TRUE(turn_until([&] { return synchronized(); })) << describe();
+  EXPECT_GE(controller_->status().events_read, read);
+  EXPECT_FALSE(warns_of("oplog")) << describe();
+  expect_a_good_end();
+}
+
+TEST_P(RecopyTest, GoesOnFromAFailure) {
+  replicate();
+  begin_process();
+  lose_changes();
+  ASSERT_TRUE(ControllerTest::comes_to(JobState::failed));
+  ASSERT_TRUE(resume());
+  EXPECT_EQ(controller_->status().state, JobState::running);
+  EXPECT_EQ(controller_->status().error, "");
+  expect_a_good_end();
+}
+
+// Nothing was converted yet: the job runs again, its finalization is forgotten.
+TEST_P(RecopyTest, GoesOnFromAFailureWhileFinalizing) {
+  replicate();
+  ASSERT_TRUE(controller_->pause());
+  ASSERT_TRUE(controller_->finalize());
+  begin_process();
+  lose_changes();
+  ASSERT_TRUE(ControllerTest::comes_to(JobState::failed)) << describe();
+  ASSERT_TRUE(resume());
+  EXPECT_EQ(controller_->status().state, JobState::running);
+  EXPECT_FALSE(controller_->status().finalization);
+  expect_a_good_end();
+}
+
+TEST_P(RecopyTest, RepairsAJobWhosePositionIsKept) {
+  replicate();
+  ASSERT_TRUE(controller_->pause());
+  ASSERT_TRUE(target_set_.drop({"db", "d"}));
+  ASSERT_TRUE(target_set_.erase(kNs, value_of("7").value()));
+  ASSERT_TRUE(target_set_.insert(kNs, json(R"({"_id": "foreign"})").view()));
+  ASSERT_TRUE(resume());
+  ASSERT_TRUE(turn_until([&] { return synchronized(); })) << describe();
+  expect_a_good_end();
+}
+
+TEST_P(RecopyTest, IsRefusedWhileTheJobRunsAndWhenThereIsNone) {
+  turn();
+  EXPECT_EQ(resume().error().code, ErrorCode::wrong_state);
+  replicate();
+  EXPECT_EQ(resume().error().code, ErrorCode::wrong_state);
+  come_to_the_end();
+  EXPECT_EQ(resume().error().code, ErrorCode::wrong_state);
+}
+
+// What was asked for is done by the next process, too.
+TEST_P(RecopyTest, OutlivesTheProcessThatWasAskedForIt) {
+  replicate();
+  ASSERT_TRUE(controller_->pause());
+  lose_changes();
+  ASSERT_TRUE(resume());
+  EXPECT_EQ(load_record(memory_store_)->recopy, GetParam());
+  begin_process();
+  ASSERT_TRUE(turn_until([&] { return controller_->status().state == JobState::running; }));
+  EXPECT_FALSE(synchronized()) << "what was copied is to be copied again";
+  ASSERT_TRUE(turn_until([&] { return load_record(memory_store_)->recopy == Recopy::none; })) << describe();
+  expect_a_good_end();
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, RecopyTest, testing::Values(Recopy::changed, Recopy::all));
+
+// I9: behind that nothing is read from the source any more.
+TEST_F(OplogTest, NothingIsCopiedAgainOnceIndexesAreMadeReal) {
+  replicate();
+  ASSERT_TRUE(controller_->pause());
+  JobRecord record = *load_record(memory_store_);
+  record.state = JobState::failed;
+  record.failed_finalizing = true;
+  record.converting = true;
+  const StoreChange change = change_of(record);
+  controller_.reset();
+  ASSERT_TRUE(memory_store_.save({&change, 1}));
+  begin_process();
+  ASSERT_TRUE(ControllerTest::comes_to(JobState::failed));
+  const Status refused = controller_->resume({.recopy = Recopy::changed});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::wrong_state);
+  EXPECT_NE(refused.error().message.find("made real"), std::string::npos) << refused.error().message;
 }
 
 // ---- Finalize while the source is written ---------------------------------------------------------
@@ -862,10 +981,10 @@ TEST_F(ParkedTest, AResumeFromFailureTriesThemAgain) {
   ASSERT_TRUE(controller_->finalize());
   ASSERT_TRUE(comes_to(JobState::failed)) << describe();
   EXPECT_NE(controller_->status().error.find("77"), std::string::npos);
-  ASSERT_TRUE(controller_->resume(true));
+  ASSERT_TRUE(controller_->resume({.from_failure = true}));
   ASSERT_TRUE(comes_to(JobState::failed)) << "the obstacle is still there";
   ASSERT_TRUE(target_set_.drop_index(kNs, obstacle_.name()));
-  ASSERT_TRUE(controller_->resume(true));
+  ASSERT_TRUE(controller_->resume({.from_failure = true}));
   ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
   expect_the_same();
 }
@@ -889,7 +1008,7 @@ TEST_P(FailingSaveTest, LeavesTheStateAsItWas) {
   replicate();
   fails("pause", JobState::paused, [&] { return controller_->pause(); });
   ASSERT_TRUE(controller_->pause());
-  fails("resume", JobState::running, [&] { return controller_->resume(false); });
+  fails("resume", JobState::running, [&] { return controller_->resume({}); });
   fails("finalize", JobState::finalizing, [&] { return controller_->finalize(); });
   fails("reset", JobState::idle, [&] { return controller_->reset(); });
   ASSERT_TRUE(controller_->finalize());
@@ -986,7 +1105,7 @@ class WholeJob : public ControllerTest {
           break;
         case JobState::paused:
           paused = true;
-          (void)surviving([&] { return controller_->resume(false).has_value(); });
+          (void)surviving([&] { return controller_->resume({}).has_value(); });
           break;
         case JobState::finalizing:
           // The unique values change hands again: whoever replays this over real indexes breaks them.

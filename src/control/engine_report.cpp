@@ -88,7 +88,7 @@ std::string oplog_warning(const StatusReport& report) {
   if (report.oplog->level == OplogLevel::lost) {
     if (!works) return position_lost(report.last_replicated).message;
     return "the saved position is no longer in the source's oplog: the target is too slow, and if plm has to begin "
-           "there again, the job is lost";
+           "there again, the job fails and has to copy again (plm resume --recopy changed)";
   }
   std::string_view advice = "the target is too slow";
   if (report.state == JobState::paused) advice = "resume it before";

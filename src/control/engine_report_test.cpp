@@ -160,7 +160,7 @@ TEST(OplogWarning, OfALostPositionNamesTheCommandsThatCopyAnew) {
   for (const JobState state : {JobState::paused, JobState::failed}) {
     const std::string text = oplog_warning(report_with(state, lost));
     EXPECT_NE(text.find("100.3"), std::string::npos) << text;
-    EXPECT_NE(text.find("plm reset, then plm start --replace-target"), std::string::npos) << text;
+    EXPECT_NE(text.find("plm resume --recopy changed"), std::string::npos) << text;
   }
   // An engine that has read ahead of the save may still save itself.
   EXPECT_EQ(oplog_warning(report_with(JobState::running, lost)).find("reset"), std::string::npos);

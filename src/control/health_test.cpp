@@ -77,7 +77,7 @@ TEST(Health, IsBadOnceThePositionIsLostAndNotBefore) {
   EXPECT_THAT(codes(report), IsEmpty());
   report.oplog->level = OplogLevel::lost;
   EXPECT_THAT(codes(report), ElementsAre("position_lost"));
-  EXPECT_THAT(health_problems(report, kNow).front().reason, HasSubstr("plm reset"));
+  EXPECT_THAT(health_problems(report, kNow).front().reason, HasSubstr("plm resume --recopy changed"));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ class JobControl {
   virtual ~JobControl() = default;
   virtual Status start(const JobOptions& options) = 0;
   virtual Status pause() = 0;
-  virtual Status resume(bool from_failure) = 0;
+  virtual Status resume(const ResumeOptions& options) = 0;
   virtual Status finalize(const FinalizeOptions& options) = 0;
   Status finalize() { return finalize(FinalizeOptions{}); }
   virtual Status reset() = 0;

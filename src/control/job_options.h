@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/recopy.h"
+
 namespace plm {
 
 // Tuning; 0 means "plm chooses". Names as in the API, cloneNumParallelCollections
@@ -29,6 +31,12 @@ struct JobOptions {
   Tuning tuning;
 
   bool operator==(const JobOptions&) const = default;
+};
+
+// What a user asks of resume.
+struct ResumeOptions {
+  bool from_failure = false;
+  Recopy recopy = Recopy::none;  // also from a failure
 };
 
 // What a user asks of finalize.

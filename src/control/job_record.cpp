@@ -113,6 +113,7 @@ bson::Document to_document(const JobRecord& record) {
   }
   out.append("error", record.error)
       .append("failedFinalizing", record.failed_finalizing)
+      .append("recopy", name_of(record.recopy))
       .append("converting", record.converting);
   if (record.finalization) append_finalization(out, *record.finalization);
   append_strings(out, "warnings", record.warnings);
@@ -134,6 +135,8 @@ Result<JobRecord> job_record_from(bson::View document) {
   out.source = {std::string(source["name"].as_string()), std::string(source["id"].as_string())};
   out.error = document["error"].as_string();
   out.failed_finalizing = document["failedFinalizing"].as_bool();
+  // None in what was saved before there was such a thing.
+  out.recopy = recopy_named(document["recopy"].as_string()).value_or(Recopy::none);
   out.converting = document["converting"].as_bool();
   if (const bson::Value finalization = document["finalization"])
     out.finalization = finalization_from(finalization.as_document());

@@ -25,6 +25,7 @@ struct JobRecord {
   SourceSet source;
   std::string error;
   bool failed_finalizing = false;  // the failure happened in finalizing
+  Recopy recopy = Recopy::none;    // the engine begins with that, before anything else
   // I9: everything up to F is applied and saved; nothing is replayed any more.
   bool converting = false;
   std::optional<StatusReport::Finalization> finalization;

@@ -16,6 +16,7 @@ JobRecord example() {
   out.options = {{"a.*", "b.c"}, {"a.x"}, true, true, {1, 2, 3, std::int64_t{1} << 40, 5, 6, 7}};
   out.error = "an error";
   out.failed_finalizing = true;
+  out.recopy = Recopy::changed;
   out.converting = true;
   out.warnings = {"one", "two"};
   StatusReport::Finalization finalization;
@@ -44,6 +45,7 @@ TEST(JobRecord, IsReadBackWhole) {
   EXPECT_EQ(read->error, before.error);
   EXPECT_TRUE(read->failed_finalizing);
   EXPECT_TRUE(read->converting) << "a restart must not replay events over real unique indexes";
+  EXPECT_EQ(read->recopy, Recopy::changed);
   EXPECT_EQ(read->warnings, before.warnings);
   ASSERT_TRUE(read->finalization);
   EXPECT_EQ(read->finalization->started_at, before.finalization->started_at);
@@ -72,6 +74,12 @@ TEST(JobRecord, ReadsEveryStateBack) {
     EXPECT_FALSE(read->finalization);
     EXPECT_FALSE(read->converting);
   }
+}
+
+TEST(JobRecord, WithoutARecopyIsOneOfAnOlderPlm) {
+  const auto read = job_record_from(json(R"({"_id": "job", "v": 1, "state": "running"})").view());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->recopy, Recopy::none);
 }
 
 // Read as something it is not, a newer job would be spoilt by an older plm.

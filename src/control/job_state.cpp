@@ -78,7 +78,7 @@ std::string_view possible_requests(JobState state) {
     case JobState::finalized:
       return "start, reset";
     case JobState::failed:
-      return "resume with fromFailure (--from-failure), reset";
+      return "resume with fromFailure (--from-failure) or recopy (--recopy), reset";
   }
   CHECK(!"unknown state");
   return {};

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "engine/job_start.h"
+#include "engine/target_schema.h"
 
 namespace plm {
 
@@ -76,8 +77,7 @@ Status drop_present(Target& target, const Filter& filter) {
   if (!present) return fail(std::move(present.error()));
   for (const CollectionSpec& spec : *present) {
     log::info("dropping what the target holds, as allowed", {{"namespace", spec.ns.text()}});
-    auto dropped = spec.is_view() ? target.drop_view(spec.ns) : target.drop({spec.ns, spec.uuid});
-    if (!dropped) return fail(dropped.error().within("drop " + spec.ns.text()));
+    if (auto dropped = drop_as_listed(target, spec); !dropped) return dropped;
   }
   return {};
 }

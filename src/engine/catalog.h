@@ -39,6 +39,7 @@ struct Range {
   // While copying:
   ClusterTime start;  // position at which the Router started it
   std::unique_ptr<Keep> keep;
+  bool to_clear = false;               // its copy has not come to that yet
   CollectionStats copied;              // by this copy
   bson::OwnedValue resume_at;          // where a stopped copy goes on (inclusive)
   std::uint64_t confirmed_behind = 0;  // confirming: number of the last kept operation sent
@@ -74,6 +75,9 @@ struct Collection {
   std::vector<Range> ranges;                 // ascending, without gaps
   std::vector<IndexTask> indexes;
   bool building = false;  // an index builder has this collection
+  // The twin held documents when the job was copied again: ranges are compared
+  // with it, never cleared (range_merge.h).
+  bool merges = false;
   CollectionStats estimate;
   CollectionStats copied;
   std::optional<SteadyTime> copy_began;  // by this process

@@ -126,6 +126,17 @@ TEST_F(CopierTest, AnInsertUnderAWorkingNameThatIsRefusedForTheMomentIsTriedAgai
   EXPECT_EQ(seams_.target_set.find(name)->documents.size(), 3U);
 }
 
+TEST_F(CopierTest, AStopBeforeTheClearingIsTold) {
+  create_source(3);
+  create_twin();
+  CopyJob job = copy_job();
+  job.clear_first = true;
+  stop_->store(true);
+  const auto out = run<RangeEnded>(job);
+  EXPECT_EQ(out.how, RangeEnded::How::stopped);
+  EXPECT_TRUE(out.to_clear);
+}
+
 // Sent again it would be a second one; what was sent is shut out first.
 TEST_F(CopierTest, ReportsAnInsertOfUnknownOutcomeUnderAWorkingName) {
   create_source(10);
@@ -290,6 +301,164 @@ TEST_F(CopierTest, CopiesEverythingThroughFailures) {
   EXPECT_EQ(std::get<RangeEnded>(messages[0]).how, RangeEnded::How::copied);
   EXPECT_EQ(on_target(), 40U);
   EXPECT_GT(seams_.progress.retries, 0);
+}
+
+// ---- What merges ---------------------------------------------------------------------
+
+class MergingCopierTest : public CopierTest {
+ protected:
+  // The target holds some of it, something else and something more.
+  void create_both_sides() {
+    create_source(20);
+    create_twin();
+    for (int i = 0; i < 20; i += 2) put(i, R"("a": 1)");
+    put(4, R"("a": "old")");
+    for (int i = 100; i < 110; ++i) put(i, R"("a": 1)");
+  }
+  void put(int id, const std::string& rest) {
+    const bson::Document document = json("{\"_id\": " + std::to_string(id) + ", " + rest + "}");
+    ASSERT_TRUE(seams_.target_set.put(*seams_.target_set.find(kNs), document.view()));
+  }
+  CopyJob merge_job() {
+    CopyJob job = copy_job();
+    job.merge = true;
+    return job;
+  }
+  void expect_the_same() {
+    const MemoryDocuments& wanted = seams_.source_set.find(kNs)->documents;
+    const MemoryDocuments& found = seams_.target_set.find(kNs)->documents;
+    ASSERT_EQ(found.size(), wanted.size());
+    for (const auto& [id, stored] : wanted) EXPECT_EQ(*found.at(id).document, *stored.document);
+  }
+};
+
+// Counts what is written.
+class CountingTarget final : public MemoryTarget {
+ public:
+  using MemoryTarget::MemoryTarget;
+  Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents, InsertFence fence) override {
+    for ([[maybe_unused]] const bson::Element& document : documents) ++written;
+    by_name |= fence == InsertFence::name;
+    return MemoryTarget::insert(twin, documents, fence);
+  }
+  Result<std::vector<OperationFailure>> apply(std::span<const TargetOperation> operations) override {
+    written += operations.size();
+    return MemoryTarget::apply(operations);
+  }
+  std::size_t written = 0;
+  bool by_name = false;
+};
+
+TEST_F(MergingCopierTest, WritesWhatDiffersAndNothingElse) {
+  create_both_sides();
+  CountingTarget target(seams_.target_set, seams_.faults);
+  Copier copier({seams_.source, target, seams_.clock, jobs_, router_, seams_.progress}, 1, 0);
+  jobs_.put(merge_job());
+  std::vector<RouterMessage> messages;
+  for (int i = 0; i < 100 && messages.empty(); ++i) {
+    ASSERT_TRUE(copier.step());
+    messages = router_.take();
+  }
+  ASSERT_EQ(messages.size(), 1U);
+  const auto& ended = std::get<RangeEnded>(messages[0]);
+  EXPECT_EQ(ended.how, RangeEnded::How::copied);
+  EXPECT_EQ(ended.copied.documents, 20);
+  EXPECT_EQ(ended.read_time, seams_.source_set.now());
+  EXPECT_EQ(target.written, 10U + 1U + 10U) << "missing, different, surplus";
+  expect_the_same();
+}
+
+TEST_F(MergingCopierTest, KeepsToItsRange) {
+  create_both_sides();
+  CopyJob job = merge_job();
+  job.bounds = {value_of("4"), value_of("8")};
+  EXPECT_EQ(run<RangeEnded>(job).copied.documents, 4);
+  EXPECT_EQ(on_target(), 10U + 2U + 10U);
+}
+
+// The number shuts out what a lost insert may still do, before the target is read
+// again; the name would not.
+TEST_F(MergingCopierTest, InsertsByNumberUnderAWorkingName) {
+  create_source(10);
+  const CollectionSpec spec = seams_.source_set.find(kNs)->spec();
+  const Namespace name = first_working_name(spec);
+  ref_ = make_ref(spec, {name, seams_.target.create(name, {}).value()});
+  CountingTarget target(seams_.target_set, seams_.faults);
+  Copier copier({seams_.source, target, seams_.clock, jobs_, router_, seams_.progress}, 1, 0);
+  jobs_.put(merge_job());
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(copier.step());
+  EXPECT_EQ(target.written, 10U);
+  EXPECT_FALSE(target.by_name);
+}
+
+TEST_F(MergingCopierTest, StopsAtABatchAndGoesOnThere) {
+  create_both_sides();
+  jobs_.put(merge_job());
+  ASSERT_TRUE(copier_.step());
+  stop_->store(true);
+  ASSERT_TRUE(copier_.step());
+  const auto messages = router_.take();
+  ASSERT_EQ(messages.size(), 1U);
+  const auto& stopped = std::get<RangeEnded>(messages[0]);
+  EXPECT_EQ(stopped.how, RangeEnded::How::stopped);
+  EXPECT_EQ(stopped.resume_at.value().as_int64(), 2);
+  stop_->store(false);
+  CopyJob again = merge_job();
+  again.resume_at = stopped.resume_at;
+  EXPECT_EQ(run<RangeEnded>(again).how, RangeEnded::How::copied);
+  expect_the_same();
+}
+
+TEST_F(MergingCopierTest, ATwinThatIsGoneIsNoCollectionThatIsGone) {
+  create_both_sides();
+  ASSERT_TRUE(seams_.target_set.drop(kNs));
+  jobs_.put(merge_job());
+  const auto step = copier_.step();
+  ASSERT_FALSE(step);
+  EXPECT_EQ(step.error().code, ErrorCode::wrong_state);
+  EXPECT_NE(step.error().message.find("somebody else removed db.c"), std::string::npos) << step.error().message;
+}
+
+TEST_F(MergingCopierTest, ReportsACollectionThatIsGone) {
+  create_both_sides();
+  ASSERT_TRUE(seams_.source_set.drop(kNs));
+  EXPECT_EQ(run<RangeEnded>(merge_job()).how, RangeEnded::How::gone);
+}
+
+TEST_F(MergingCopierTest, NamesTheDocumentsThatTheTargetRejects) {
+  create_source(3);
+  create_twin();
+  put(1, R"("a": 2)");
+  ASSERT_TRUE(seams_.target_set.create_indexes(kNs, {{json(R"({"key": {"a": 1}, "name": "u", "unique": true})")}}));
+  jobs_.put(merge_job());
+  std::vector<std::int64_t> rejected;
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(copier_.step());
+    for (const RouterMessage& message : router_.take()) {
+      if (const auto* named = std::get_if<Rejected>(&message)) {
+        for (const bson::OwnedValue& id : named->ids) rejected.push_back(id.value().as_int64());
+      }
+    }
+  }
+  EXPECT_EQ(rejected, (std::vector<std::int64_t>{2, 1})) << "an insert and a replacement";
+}
+
+TEST_F(MergingCopierTest, ComesToTheSameThroughFailures) {
+  create_both_sides();
+  FaultPlan faults(seams_.random, {.before = 0.1, .after = 0.1, .partly = 0.1, .reader_dies = 0.1});
+  MemorySource source(seams_.source_set, faults);
+  MemoryTarget target(seams_.target_set, faults);
+  Copier copier({source, target, seams_.clock, jobs_, router_, seams_.progress}, 1, 0);
+  jobs_.put(merge_job());
+  std::vector<RouterMessage> messages;
+  for (int i = 0; i < 1000 && messages.empty(); ++i) {
+    ASSERT_TRUE(copier.step());
+    seams_.clock.advance(Millis(5000));
+    messages = router_.take();
+  }
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_EQ(std::get<RangeEnded>(messages[0]).how, RangeEnded::How::copied);
+  expect_the_same();
 }
 
 }  // namespace

@@ -143,7 +143,7 @@ void CopyScheduler::give(Collection& collection, std::size_t index, ClusterTime 
   Range& range = collection.ranges[index];
   CopyJob job;
   if (range.state == RangeState::pending) {
-    job.clear_first = range.touched;
+    range.to_clear = range.touched && !collection.merges;
     range.state = RangeState::copying;
     range.start = position;
     range.keep = std::make_unique<Keep>(keep_budget_);
@@ -158,7 +158,9 @@ void CopyScheduler::give(Collection& collection, std::size_t index, ClusterTime 
   job.collection = collection.ref;
   job.bounds = range.bounds;
   job.after = range.start;
+  job.clear_first = range.to_clear;
   job.natural_order = collection.spec.is_capped();
+  job.merge = collection.merges;
   job.resume_at = range.resume_at;
   job.stop = std::make_shared<std::atomic<bool>>(false);
   CHECK(assigned_.emplace(RangeKey{collection.uuid(), index}, job.stop).second);
@@ -228,6 +230,7 @@ const Collection* CopyScheduler::ended(const RangeEnded& message, ClusterTime no
     case RangeEnded::How::unsure:
     case RangeEnded::How::stopped:
       range.resume_at = message.resume_at;
+      range.to_clear = message.to_clear;
       stopped_.insert(key);
       return nullptr;
     case RangeEnded::How::gone:  // the stream will tell; until then its events mean nothing

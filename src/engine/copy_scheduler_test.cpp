@@ -160,6 +160,35 @@ TEST_F(CopySchedulerTest, ARangeThatWasTouchedIsClearedFirst) {
   EXPECT_TRUE(copy_.clear_first);
 }
 
+// Stopped before it began, it still has to be cleared; documents that are deleted
+// since would stay for ever.
+TEST_F(CopySchedulerTest, AStopBeforeTheClearingDoesNotReplaceIt) {
+  Collection& collection = add(1, 1);
+  collection.ranges[0].touched = true;
+  (void)hand_out();
+  RangeEnded stopped;
+  stopped.range = {collection.uuid(), 0};
+  stopped.how = RangeEnded::How::stopped;
+  stopped.to_clear = true;
+  (void)scheduler_->ended(stopped, kNow);
+  (void)hand_out();
+  EXPECT_TRUE(copy_.clear_first);
+  stopped.to_clear = false;
+  (void)scheduler_->ended(stopped, kNow);
+  (void)hand_out();
+  EXPECT_FALSE(copy_.clear_first);
+}
+
+// What it held before the job was copied again is what it is compared with.
+TEST_F(CopySchedulerTest, ARangeOfATwinThatWasKeptIsComparedAndNeverCleared) {
+  Collection& collection = add(1, 1);
+  collection.merges = true;
+  collection.ranges[0].touched = true;
+  (void)hand_out();
+  EXPECT_TRUE(copy_.merge);
+  EXPECT_FALSE(copy_.clear_first);
+}
+
 TEST_F(CopySchedulerTest, StopsAndGoesOnWhereItWas) {
   use(2);
   Collection& collection = add(1, 2, 100);

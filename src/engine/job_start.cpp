@@ -26,8 +26,7 @@ Result<std::vector<StoreChange>> removals(StateStore& store) {
 
 }  // namespace
 
-Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filter,
-                           std::vector<std::string>& warnings) {
+Result<SavedJob> list_job(Source& source, const Filter& filter, std::vector<std::string>& warnings) {
   auto start = source.append_note("plm begins to replicate");
   if (!start) return fail(start.error().within("fixing the start"));
   auto listing = list_source(source, filter);
@@ -63,12 +62,24 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
   if (out.catalog.collections().empty() && out.catalog.views().empty()) {
     warnings.emplace_back("the source holds nothing that the filter selects, for the present");
   }
+  return out;
+}
+
+Status save_begun_job(StateStore& store, SavedJob& job) {
   auto changes = removals(store);
   if (!changes) return fail(std::move(changes.error()));
-  std::ranges::move(changes_to_save(out.catalog, out.catalog.take_changes(), out.position),
+  std::ranges::move(changes_to_save(job.catalog, job.catalog.take_changes(), job.position),
                     std::back_inserter(*changes));
   if (auto saved = store.save(*changes); !saved) return fail(saved.error().within("saving the job"));
-  return out;
+  return {};
+}
+
+Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filter,
+                           std::vector<std::string>& warnings) {
+  auto job = list_job(source, filter, warnings);
+  if (!job) return job;
+  if (auto saved = save_begun_job(store, *job); !saved) return fail(std::move(saved.error()));
+  return job;
 }
 
 namespace {
@@ -112,7 +123,7 @@ Status match_twins(SavedJob& job, const std::unordered_map<Uuid, Namespace, Uuid
       dropped.push_back(uuid);
     } else {
       return fail(ErrorCode::wrong_state, "somebody else removed " + collection.ref->twin.ns.text() +
-                                              " from the target; reset, then start to copy anew");
+                                              " from the target; plm resume --recopy changed copies it anew");
     }
   }
   for (const Uuid& uuid : dropped) job.catalog.remove(uuid);

@@ -17,6 +17,11 @@ namespace plm {
 [[nodiscard]] Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filter,
                                          std::vector<std::string>& warnings);
 
+// The parts of it. What a job begins with, by the source; nothing is saved.
+[[nodiscard]] Result<SavedJob> list_job(Source& source, const Filter& filter, std::vector<std::string>& warnings);
+// Saves it in the place of whatever is saved, all at once.
+[[nodiscard]] Status save_begun_job(StateStore& store, SavedJob& job);
+
 // Again: what was saved, with the twins as the target has them now. A twin that
 // is gone was dropped by the change behind the saved position, or else by
 // somebody: wrong_state. One under a working name gets the next (working_name.h). None when begin_job() never came to

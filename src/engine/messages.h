@@ -47,6 +47,7 @@ struct CopyJob {
   KeyBounds bounds;
   ClusterTime after;         // the Router's position at the range's start (I1)
   bool clear_first = false;  // an unfinished copy may have left documents
+  bool merge = false;        // instead of that: only what differs is written (range_merge.h)
   bool natural_order = false;
   bson::OwnedValue resume_at;  // go on from this _id, inclusive
   std::shared_ptr<std::atomic<bool>> stop;
@@ -82,6 +83,7 @@ struct RangeEnded {
   };
   RangeId range;
   How how = How::copied;
+  bool to_clear = false;  // stopped before the range was cleared
   bson::OwnedValue resume_at;
   CollectionStats copied;  // by this job
   ClusterTime read_time;   // newest operationTime of its reads

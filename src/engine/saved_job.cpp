@@ -109,6 +109,7 @@ bson::Document to_document(const Collection& collection) {
     append_namespace(*twin, "ns", collection.ref->twin.ns);
     collection.ref->twin.uuid.append_to(*twin, "uuid");
   }
+  out.append("merges", collection.merges);
   out.append("ranges", static_cast<std::int32_t>(collection.planned ? collection.ranges.size() : 0));
   {
     auto estimate = out.document("estimate");
@@ -143,6 +144,7 @@ Result<Collection> collection_from(bson::View document) {
     out.ref = make_ref(out.spec, saved);
     out.twin_state = TwinState::ready;
   }
+  out.merges = document["merges"].as_bool();  // none in what was saved before there was such a thing
   const bson::Value saved_ranges = document["ranges"];
   const std::int64_t ranges = saved_ranges.as_int64();
   if (saved_ranges.type() != BSON_TYPE_INT32 || ranges < 0 || ranges > kMostSavedRanges)

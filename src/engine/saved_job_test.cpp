@@ -30,6 +30,7 @@ Collection example_collection() {
   out.twin_state = TwinState::ready;
   out.ref = collection_ref({"db", "other_name"}, uuid_of(1), uuid_of(2));
   out.planned = true;
+  out.merges = true;
   out.ranges.resize(2);
   out.ranges[0].bounds.max = value_of(R"({"a": 5})");
   out.ranges[1].bounds.min = value_of(R"({"a": 5})");
@@ -118,6 +119,7 @@ TEST(SavedJob, ReadsACollectionBack) {
   EXPECT_EQ(after->ranges.size(), 2U);
   EXPECT_EQ(after->estimate.size_bytes, 5000);
   EXPECT_EQ(after->copied.documents, 40);
+  EXPECT_TRUE(after->merges);
   ASSERT_EQ(after->indexes.size(), 4U);
   for (std::size_t i = 0; i < 4; ++i) {
     EXPECT_EQ(after->indexes[i].spec, before.indexes[i].spec);

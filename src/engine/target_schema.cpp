@@ -71,6 +71,12 @@ Status put_view(Target& target, const CollectionSpec& view) {
   return {};
 }
 
+Status drop_as_listed(Target& target, const CollectionSpec& listed) {
+  auto dropped = listed.is_view() ? target.drop_view(listed.ns) : target.drop({listed.ns, listed.uuid});
+  if (!dropped) return fail(dropped.error().within("drop " + listed.ns.text()));
+  return {};
+}
+
 Status rename_twin(Target& target, const Twin& twin, const Namespace& to) {
   auto renamed = target.rename(twin, to);
   if (renamed) return {};

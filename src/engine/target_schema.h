@@ -20,6 +20,9 @@ namespace plm {
 // Creates a view, or replaces the one of this name.
 [[nodiscard]] Status put_view(Target& target, const CollectionSpec& view);
 
+// Drops a collection or view of a listing of the target.
+[[nodiscard]] Status drop_as_listed(Target& target, const CollectionSpec& listed);
+
 // Not an error when the twin has the new name already.
 [[nodiscard]] Status rename_twin(Target& target, const Twin& twin, const Namespace& to);
 

@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kPrefix = "plm_copy_";
 constexpr std::size_t kUuidCharacters = 36;
 constexpr std::size_t kDigits = kPrefix.size() + kUuidCharacters + 1;  // where the number begins
-constexpr std::size_t kMostDigits = 18;
+constexpr std::size_t kMostDigits = 19;                                // a cluster time, and what fits 64 bits
 
 }  // namespace
 
@@ -30,8 +30,10 @@ bool is_working_name(const Namespace& ns) {
   return name.find_first_not_of("0123456789", kDigits) == std::string_view::npos;
 }
 
-Namespace first_working_name(const CollectionSpec& spec) {
-  return {spec.ns.database, std::string(kPrefix) + spec.uuid.text() + "_0"};
+Namespace first_working_name(const CollectionSpec& spec) { return working_name_at(spec, {}); }
+
+Namespace working_name_at(const CollectionSpec& spec, ClusterTime now) {
+  return {spec.ns.database, std::string(kPrefix) + spec.uuid.text() + "_" + std::to_string(now.packed())};
 }
 
 Namespace next_working_name(const Namespace& ns) {

@@ -5,10 +5,13 @@
 //
 //   - the next working name, when the outcome of an insert is unknown, and when a
 //     process goes on with a job: so what was sent before has no effect;
+//   - when it is kept though it is copied again (recopy.h) and its collection has another
+//     name now, one that it never had: its number is a time of the source;
 //   - its own name, when all of its documents are copied, before its indexes are
 //     built; or when the source renames the collection.
 #pragma once
 
+#include "model/cluster_time.h"
 #include "model/collection.h"
 
 namespace plm {
@@ -20,6 +23,8 @@ namespace plm {
 
 [[nodiscard]] bool is_working_name(const Namespace& ns);
 [[nodiscard]] Namespace first_working_name(const CollectionSpec& spec);
+// Numbers count from 0 or from such times, which only grow: no twin had it before.
+[[nodiscard]] Namespace working_name_at(const CollectionSpec& spec, ClusterTime now);
 // `ns` is a working name.
 [[nodiscard]] Namespace next_working_name(const Namespace& ns);
 

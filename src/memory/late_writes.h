@@ -21,8 +21,11 @@ class LateWrites {
   enum class Fences { hold, are_missing };  // missing: what plm would do without I6
   explicit LateWrites(Fences fences = Fences::hold) : fences_(fences) {}
 
-  // No epoch: nothing here shuts it out.
-  void hold(std::optional<Epoch> epoch, std::function<void()> write) { held_.push_back({epoch, std::move(write)}); }
+  // No epoch: nothing here shuts it out. What is sent under one that is over will be
+  // refused when it arrives.
+  void hold(std::optional<Epoch> epoch, std::function<void()> write) {
+    if (!epoch || !refuses(*epoch)) held_.push_back({epoch, std::move(write)});
+  }
   [[nodiscard]] Fences fences() const { return fences_; }
 
   // A writer of this epoch makes sure that what it sent before has no effect.

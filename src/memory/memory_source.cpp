@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "memory/memory_reader.h"
+
 namespace plm {
 
 namespace {
@@ -13,109 +15,6 @@ constexpr std::size_t kDocumentsPerReply = 3;
 
 constexpr int kMaxTimeExpired = 50;
 constexpr int kCursorNotFound = server_code::cursor_not_found;
-
-// Collects the documents of a batch.
-class BatchWriter {
- public:
-  void add(const DocumentPtr& document) {
-    builder_.append(std::to_string(batch_.count), *document);
-    ++batch_.count;
-    batch_.size_bytes += static_cast<std::int64_t>(document->size_bytes());
-  }
-  [[nodiscard]] std::int64_t count() const { return batch_.count; }
-  [[nodiscard]] std::int64_t bytes() const { return batch_.size_bytes; }
-  DocumentBatch finish(bool exhausted, ClusterTime read_time) {
-    auto bytes = std::make_shared<const bson::Document>(builder_.take());
-    batch_.documents = bytes->view();
-    for (const bson::Element& document : batch_.documents) batch_.last_id = document.value.document()["_id"];
-    batch_.bytes = std::move(bytes);
-    batch_.exhausted = exhausted;
-    batch_.read_time = read_time;
-    return std::move(batch_);
-  }
-
- private:
-  bson::Builder builder_;
-  DocumentBatch batch_;
-};
-
-class MemoryReader final : public RangeReader {
- public:
-  struct Place {
-    Namespace ns;  // when it was opened
-    Uuid uuid;
-    KeyBounds bounds;
-    bool natural_order = false;
-    std::int64_t batch_documents = 1;
-    std::int64_t batch_bytes = 0;  // 0: no limit
-  };
-  MemoryReader(MemorySource& source, MemoryDeployment& deployment, FaultPlan& faults, Place place)
-      : source_(source), deployment_(deployment), faults_(faults), place_(std::move(place)) {}
-
-  Result<DocumentBatch> next() override {
-    if (dead_) return fail(server_error(kCursorNotFound, "cursor not found"));
-    source_.interfere();
-    auto batch = faults_.call([&]() -> Result<DocumentBatch> {
-      if (faults_.reader_dies()) return fail(faults_.interrupted());
-      return read_batch();
-    });
-    // A getMore is never sent twice, so whatever fails has ended the cursor.
-    dead_ = !batch;
-    return batch;
-  }
-
- private:
-  Result<DocumentBatch> read_batch() {
-    BatchWriter batch;
-    while (batch.count() < place_.batch_documents && (place_.batch_bytes == 0 || batch.bytes() < place_.batch_bytes)) {
-      const MemoryCollection* collection = deployment_.find(place_.uuid);
-      if (collection == nullptr || collection->ns != place_.ns) {
-        return fail(server_error(server_code::query_plan_killed, "collection renamed or dropped"));
-      }
-      auto document = place_.natural_order ? next_in_natural_order(*collection) : next_by_id(*collection);
-      if (!document) return fail(std::move(document.error()));
-      if (*document == nullptr) return batch.finish(true, deployment_.now());
-      batch.add(*document);
-      source_.interfere();
-    }
-    return batch.finish(false, deployment_.now());
-  }
-
-  Result<DocumentPtr> next_by_id(const MemoryCollection& collection) {
-    const MemoryDocuments& documents = collection.documents;
-    auto at = documents.begin();
-    if (last_id_) {
-      at = documents.upper_bound(last_id_.value());
-    } else if (place_.bounds.min) {
-      at = documents.lower_bound(place_.bounds.min.value());
-    }
-    const bool within = at != documents.end() &&
-                        (!place_.bounds.max || documents.key_comp()(at->first.value(), place_.bounds.max.value()));
-    if (!within) return nullptr;
-    last_id_ = at->first;
-    return at->second.document;
-  }
-
-  Result<DocumentPtr> next_in_natural_order(const MemoryCollection& collection) {
-    const std::vector<MemoryDocument> rest = collection.natural_order(last_position_ == 0 ? 0 : last_position_ - 1);
-    const bool on_last = !rest.empty() && rest.front().position == last_position_;
-    if (last_position_ != 0 && !on_last) {
-      return fail(server_error(server_code::capped_position_lost, "position in capped collection being deleted"));
-    }
-    const std::size_t next = on_last ? 1 : 0;
-    if (next == rest.size()) return nullptr;
-    last_position_ = rest[next].position;
-    return rest[next].document;
-  }
-
-  MemorySource& source_;
-  MemoryDeployment& deployment_;
-  FaultPlan& faults_;
-  Place place_;
-  bson::OwnedValue last_id_;
-  std::uint64_t last_position_ = 0;
-  bool dead_ = false;
-};
 
 class MemoryStream final : public ChangeStream {
  public:
@@ -296,8 +195,9 @@ Result<std::unique_ptr<RangeReader>> MemorySource::read_range(const SourceRead& 
     if (!collection) return fail(collection.error());
     const auto batch = options.batch_documents > 0 ? options.batch_documents : options_.batch_documents;
     return std::make_unique<MemoryReader>(
-        *this, deployment_, faults_,
-        MemoryReader::Place{(*collection)->ns, read.uuid, bounds, options.natural_order, batch, options.batch_bytes});
+        deployment_, faults_,
+        MemoryReader::Place{(*collection)->ns, read.uuid, bounds, options.natural_order, batch, options.batch_bytes},
+        [this] { interfere(); });
   });
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "memory/memory_reader.h"
 #include "memory/memory_source.h"
 #include "memory/snapshot.h"
 #include "memory/update_description.h"
@@ -11,6 +12,9 @@
 namespace plm {
 
 namespace {
+
+// Other than the source's, so that the batches of both end at different places.
+constexpr std::int64_t kDocumentsPerBatch = 5;
 
 OperationFailure rejected(std::size_t index, Error error) {
   return {index, OperationFailure::Kind::rejected, std::move(error)};
@@ -193,6 +197,21 @@ Result<std::vector<IndexSpec>> MemoryTarget::list_indexes(const Twin& twin) {
       return fail(server_error(server_code::namespace_not_found, "no collection " + twin.uuid.text()));
     }
     return collection->indexes;
+  });
+}
+
+Result<std::unique_ptr<RangeReader>> MemoryTarget::read_range(const Twin& twin, const KeyBounds& bounds,
+                                                              std::int64_t batch_bytes) {
+  if (late_ != nullptr) late_->shut_out(epoch_);
+  return faults_.call([&]() -> Result<std::unique_ptr<RangeReader>> {
+    if (auto checked = check_epoch(); !checked) return fail(std::move(checked.error()));
+    const MemoryCollection* collection = deployment_.find(twin.uuid);
+    if (collection == nullptr) {
+      return fail(server_error(server_code::namespace_not_found, "no collection " + twin.uuid.text()));
+    }
+    return std::make_unique<MemoryReader>(
+        deployment_, faults_,
+        MemoryReader::Place{collection->ns, twin.uuid, bounds, false, kDocumentsPerBatch, batch_bytes}, [] {});
   });
 }
 

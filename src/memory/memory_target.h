@@ -5,10 +5,11 @@
 //   does not exist is rejected with 26, a duplicate in a unique index with 11000;
 //   an upsert replaces the whole document, its _id's type included. Updates of
 //   the portable mode ({$set, $unset}) are taken, too.
-// - apply and list_indexes go by the UUID alone. Everything else that names a
+// - read_range, apply and list_indexes go by the UUID alone. Everything else that names a
 //   twin answers 361 when the name and the UUID do not belong together, unless
 //   the seam says that this is no error. What names a view goes by the name
 //   alone, and would hit a collection as well.
+// - A reader behaves as the source's do, with a few documents more in a batch.
 // - insert and apply may fail behind a part of their writes; insert, apply and
 //   clear_range may be held back, see late_writes.h.
 #pragma once
@@ -59,6 +60,8 @@ class MemoryTarget : public Target {
   Result<int> processors() override { return 2; }
   Status abort_builds(const Twin& /*twin*/) override { return {}; }  // builds take no time here
   Result<std::vector<IndexSpec>> list_indexes(const Twin& twin) override;
+  Result<std::unique_ptr<RangeReader>> read_range(const Twin& twin, const KeyBounds& bounds,
+                                                  std::int64_t batch_bytes) override;
   Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents,
                                                InsertFence fence = InsertFence::number) override;
   Result<std::vector<OperationFailure>> apply(std::span<const TargetOperation> operations) override;

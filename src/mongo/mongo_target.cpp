@@ -16,6 +16,7 @@
 #include "mongo/operation_runs.h"
 #include "mongo/privileges.h"
 #include "mongo/range_clearer.h"
+#include "mongo/range_reader.h"
 #include "mongo/write_command.h"
 #include "mongo/writers.h"
 #include "mongo/zero_timestamp.h"
@@ -121,6 +122,18 @@ Result<mongo::InsertOutcome> insert_by_name(Pool& pool, mongo::Writers& writers,
   // Another owner may have given it another name.
   if (auto confirmed = writers.confirm_lease(std::chrono::seconds(0)); !confirmed) return fail(confirmed.error());
   return inserted;
+}
+
+// A time of the target that everything acknowledged lies before: a new primary may
+// be slow to know that a majority has it. Nothing of unknown outcome is left then.
+Result<ClusterTime> behind_all_writes(mongo::Writers& writers) {
+  auto connection = writers.lend();
+  if (!connection) return fail(connection.error());
+  bson::Builder command;
+  command.append("ping", 1);
+  auto reply = connection->plain().run("admin", command.view());
+  if (!reply) return fail(reply.error());
+  return reply->operation_time();
 }
 
 // The documents at the given positions, which are put in order, as upserts.
@@ -314,6 +327,14 @@ Status MongoTarget::abort_builds(const Twin& twin) {
 
 Result<std::vector<IndexSpec>> MongoTarget::list_indexes(const Twin& twin) {
   return parts_->catalog.list_indexes(twin.ns.database, twin.uuid);
+}
+
+Result<std::unique_ptr<RangeReader>> MongoTarget::read_range(const Twin& twin, const KeyBounds& bounds,
+                                                             std::int64_t batch_bytes) {
+  auto now = behind_all_writes(parts_->writers);
+  if (!now) return fail(now.error().within("reading a range of " + twin.ns.text()));
+  return mongo::CursorRangeReader::open(*parts_->pool, {twin.ns.database, twin.uuid, *now}, bounds,
+                                        {.batch_bytes = batch_bytes});
 }
 
 Result<std::vector<OperationFailure>> MongoTarget::insert(const Twin& twin, bson::View documents, InsertFence fence) {

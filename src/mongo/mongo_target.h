@@ -44,6 +44,8 @@ class MongoTarget final : public Target {
   Status abort_builds(const Twin& twin) override;
   Result<std::vector<IndexSpec>> list_indexes(const Twin& twin) override;
 
+  Result<std::unique_ptr<RangeReader>> read_range(const Twin& twin, const KeyBounds& bounds,
+                                                  std::int64_t batch_bytes) override;
   Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents,
                                                InsertFence fence = InsertFence::number) override;
   Result<std::vector<OperationFailure>> apply(std::span<const TargetOperation> operations) override;

@@ -1,4 +1,4 @@
-// Reads one range of one source collection through one cursor.
+// Reads one range of one collection, of the source or the target, through one cursor.
 #pragma once
 
 #include <cstdint>

@@ -57,7 +57,7 @@ struct DocumentBatch {
   ClusterTime read_time;        // operationTime of the reply
 };
 
-// Reads one range front to back in _id order (capped: natural order).
+// Reads one range, of a source or a target, front to back in _id order (capped: natural order).
 class RangeReader {
  public:
   virtual ~RangeReader() = default;

@@ -123,6 +123,13 @@ class Target {
   virtual Status abort_builds(const Twin& twin) = 0;
   virtual Result<std::vector<IndexSpec>> list_indexes(const Twin& twin) = 0;
 
+  // The documents of a range in the order of _id, by UUID and majority: all that is
+  // acknowledged is in it. As before a write, what calls of unknown outcome have sent
+  // is shut out first, so nothing of the past changes what was read. Errors:
+  // not_found when the twin does not exist; superseded.
+  virtual Result<std::unique_ptr<RangeReader>> read_range(const Twin& twin, const KeyBounds& bounds,
+                                                          std::int64_t batch_bytes) = 0;
+
   // Inserts an array of documents; one whose _id exists replaces what is there.
   // `documents` is a BSON array of at most 16 MB. The failures are those of
   // single documents, by position in the array.

@@ -72,6 +72,36 @@ TEST_F(TargetSeam, ClearsTheGreatestKeyOfAllWithTheLastRange) {
   EXPECT_EQ(target_->count_documents(ns("a")), 0);
 }
 
+// What is compared with the source when a job is copied again.
+TEST_F(TargetSeam, ReadsARangeByIdentityAndWithAllThatWasWritten) {
+  const Twin a = twin("a");
+  ASSERT_TRUE(succeeded(target_->insert(
+      a, array_of({json(R"({"_id":2})"), json(R"({"_id":1})"), json(R"({"_id":{"$maxKey":1}})"), json(R"({"_id":9})")})
+             .view())));
+  ASSERT_TRUE(succeeded(target_->rename(a, ns("b"))));
+  const auto read = [&](const KeyBounds& bounds) {
+    std::vector<std::string> ids;
+    auto reader = target_->read_range(a, bounds, 0);
+    EXPECT_TRUE(succeeded(reader));
+    for (bool more = reader.has_value(); more;) {
+      auto batch = (*reader)->next();
+      EXPECT_TRUE(succeeded(batch));
+      more = batch && !batch->exhausted;
+      if (!batch) break;
+      for (const bson::Element& element : batch->documents)
+        ids.push_back(bson::to_json(element.value.document()["_id"]));
+    }
+    return ids;
+  };
+  EXPECT_EQ(read({}).size(), 4U);
+  EXPECT_EQ(read({value("2"), value("9")}), std::vector<std::string>{"2"});
+  EXPECT_EQ(read({value("9"), {}}).size(), 2U) << "MaxKey comes with the last range";
+  ASSERT_TRUE(succeeded(target_->drop({ns("b"), a.uuid})));
+  auto gone = target_->read_range(a, {}, 0);
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code, ErrorCode::not_found);
+}
+
 TEST_F(TargetSeam, DoesNotTakeADropForDoneWhenTheCollectionHasAnotherName) {
   const Twin a = twin("a");
   ASSERT_TRUE(succeeded(target_->rename(a, ns("b"))));

@@ -21,15 +21,19 @@ int main(int argc, char** argv) {
     const plm::SimulationResult result = plm::simulate(seed, past);
     sum.steps += result.steps;
     sum.lives += result.lives;
+    sum.recopies += result.recopies;
     sum.events += result.events;
     if (result.failure.empty()) continue;
     ++failed;
     std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), result.failure.c_str());
     std::fflush(stdout);
   }
-  std::printf("%llu migrations from seed %llu on, %llu failed; %llu steps, %llu processes, %llu events\n",
-              static_cast<unsigned long long>(count), static_cast<unsigned long long>(first),
-              static_cast<unsigned long long>(failed), static_cast<unsigned long long>(sum.steps),
-              static_cast<unsigned long long>(sum.lives), static_cast<unsigned long long>(sum.events));
+  std::printf(
+      "%llu migrations from seed %llu on, %llu failed; %llu steps, %llu processes, %llu copies made again, "
+      "%llu events\n",
+      static_cast<unsigned long long>(count), static_cast<unsigned long long>(first),
+      static_cast<unsigned long long>(failed), static_cast<unsigned long long>(sum.steps),
+      static_cast<unsigned long long>(sum.lives), static_cast<unsigned long long>(sum.recopies),
+      static_cast<unsigned long long>(sum.events));
   return failed == 0 ? 0 : 1;
 }

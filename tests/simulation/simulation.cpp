@@ -1,5 +1,6 @@
 #include "simulation.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -8,6 +9,7 @@
 #include "engine/finalizer.h"
 #include "engine/job_start.h"
 #include "engine/pipeline.h"
+#include "engine/recopy.h"
 #include "memory/memory_source.h"
 #include "memory/memory_state_store.h"
 #include "memory/memory_target.h"
@@ -32,6 +34,7 @@ struct Circumstances {
   double interference_chance = 0;  // of a write inside a call of the engine
   double crash_chance = 0;         // of a crash between two steps
   double pause_chance = 0;
+  double loss_chance = 0;    // of the position being lost between two processes
   double zombie_chance = 0;  // of a process that seemed to crash going on some time later
   int busy_steps = 0;        // while the workload goes on
 };
@@ -72,6 +75,8 @@ Circumstances draw(Random& random) {
   out.workload.mix.series = random.chance(0.3) ? 0.4 : 0;
   if (random.chance(0.4)) out.faults.held = 0.03;
   out.zombie_chance = random.chance(0.4) ? 0.5 : 0;
+  out.loss_chance = random.chance(0.4) ? 0.4 : 0;
+  if (out.loss_chance > 0) out.crash_chance = std::max(out.crash_chance, 0.003);
   return out;
 }
 
@@ -171,8 +176,9 @@ class Simulation {
   void begin() {
     log::debug("a process begins",
                {{"life", result_.lives}, {"step", result_.steps}, {"clusterTime", source_side_.now().text()}});
+    if (result_.lives > 1 && random_.chance(circumstances_.loss_chance)) lose_position();
     while (result_.failure.empty()) {
-      auto restored = restore_job(source_, process_->target, process_->store);
+      auto restored = find_job();
       if (restored && *restored) return make_pipeline(*std::move(*restored));
       if (restored) {
         std::vector<std::string> warnings;
@@ -183,6 +189,31 @@ class Simulation {
         note(restored.error());
       }
     }
+  }
+
+  // The source's oplog rolls over while nobody reads it.
+  void lose_position() {
+    if (busy_) {
+      for (int writes = random_.between(0, 60); writes > 0; --writes) workload_.step();
+    }
+    source_side_.truncate_oplog(source_side_.append_note());
+    recopy_ = random_.chance(0.7) ? Recopy::changed : Recopy::all;
+    log::debug("the position is lost", {{"recopy", name_of(recopy_)}, {"clusterTime", source_side_.now().text()}});
+  }
+
+  // As the Controller does it: a copy that was asked for is repeated until the
+  // engine has its job, by the next process when this one dies.
+  Result<std::optional<SavedJob>> find_job() {
+    if (recopy_ == Recopy::none) return restore_job(source_, process_->target, process_->store);
+    std::vector<std::string> warnings;
+    auto begun =
+        begin_recopy(source_, process_->target, process_->store, circumstances_.pipeline.filter, recopy_, warnings);
+    if (begun && *begun && random_.chance(0.2)) throw SimulatedCrash();
+    if (begun) {
+      recopy_ = Recopy::none;
+      ++result_.recopies;
+    }
+    return begun;
   }
 
   void make_pipeline(SavedJob job) {
@@ -314,6 +345,7 @@ class Simulation {
   std::unique_ptr<Process> process_;
   std::unique_ptr<Process> zombie_;
   std::set<std::string> strict_parts_seen_;
+  Recopy recopy_ = Recopy::none;  // asked for
   bool busy_ = true;
   bool paused_ = false;
   bool finished_ = false;

@@ -15,7 +15,7 @@ from lab.compare import differences
 from lab.daemon import Plm, Refused, Status, replicated_time
 from lab.servers import SOURCE_ROLES, ReplicaSet
 
-ADVICE = "plm reset, then plm start --replace-target"
+ADVICE = "plm resume --recopy changed"
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +79,8 @@ def refusal(request, *arguments, **options) -> Refused:
     return refused.value
 
 
-def copy_anew(plm: Plm, source: ReplicaSet, target: ReplicaSet) -> None:
-    plm.reset()
-    plm.start(replaceTarget=True)
+def copy_again(plm: Plm, source: ReplicaSet, target: ReplicaSet) -> None:
+    plm.resume(recopy="changed")
     plm.wait_synced()
     plm.finish()
     assert differences(source, target) == []
@@ -127,7 +126,7 @@ def test_a_paused_job_whose_position_is_lost_is_kept_and_not_resumed(source, pai
     plm.wait_for("the loss", lambda status: level(status) == "lost")
     refusal(plm.resume)
     assert plm.status()["state"] == "paused"
-    copy_anew(plm, source, pair.target)
+    copy_again(plm, source, pair.target)
 
 
 def test_a_job_that_was_away_for_too_long_fails_with_advice(source, pair, plm):
@@ -138,7 +137,7 @@ def test_a_job_that_was_away_for_too_long_fails_with_advice(source, pair, plm):
     assert ADVICE in error
     refusal(plm.resume, fromFailure=True)
     assert plm.status()["state"] == "failed" and plm.status()["error"] == error
-    copy_anew(plm, source, pair.target)
+    copy_again(plm, source, pair.target)
 
 
 def test_a_stream_that_is_overtaken_by_the_end_of_the_oplog_fails_at_once(source, pair, plm):
@@ -150,4 +149,4 @@ def test_a_stream_that_is_overtaken_by_the_end_of_the_oplog_fails_at_once(source
     finally:
         os.kill(plm.process.pid, signal.SIGCONT)
     assert ADVICE in plm.wait_state("failed", 30)["error"]
-    copy_anew(plm, source, pair.target)
+    copy_again(plm, source, pair.target)
