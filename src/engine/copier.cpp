@@ -60,6 +60,11 @@ Result<bool> Copier::work_on(CopyJob& job) {
     job.clear_first = false;
     return false;
   }
+  // Nothing follows MaxKey, and servers refuse it as a bound (51175).
+  if (!job.natural_order && job.resume_at && job.resume_at.value().type() == BSON_TYPE_MAXKEY) {
+    report(job, RangeEnded::How::copied);
+    return true;
+  }
   auto copied = job.merge ? merge_batch(job) : copy_batch(job);
   if (copied) return copied;
   if (copied.error().code == ErrorCode::not_found) {

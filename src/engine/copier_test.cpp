@@ -188,6 +188,15 @@ TEST_F(CopierTest, StopsAtABatchAndGoesOnThere) {
   EXPECT_EQ(on_target(), 10U);
 }
 
+TEST_F(CopierTest, GoesOnNowhereBehindMaxKey) {
+  create_source(3);
+  create_twin();
+  CopyJob job = copy_job();
+  job.resume_at = value_of(R"({"$maxKey": 1})");
+  EXPECT_EQ(run<RangeEnded>(job).how, RangeEnded::How::copied);
+  EXPECT_EQ(on_target(), 0U);
+}
+
 // The reads of a range may not lie before its start: an older view of a freshly
 // elected primary would lack documents whose events were dropped as "will be copied".
 TEST_F(CopierTest, WaitsForTheTimeOfItsStart) {
