@@ -1,11 +1,9 @@
 #include "engine/recopy.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <utility>
 
-#include "base/check.h"
 #include "base/log.h"
 #include "engine/final_comparison.h"
 #include "engine/job_start.h"
@@ -15,8 +13,6 @@
 namespace plm {
 
 namespace {
-
-constexpr std::array<Recopy, 3> kAll = {Recopy::none, Recopy::changed, Recopy::all};
 
 // What the target has, by what becomes of it.
 struct Sorted {
@@ -119,24 +115,6 @@ Status prepare_target(Target& target, const Filter& filter, Recopy recopy, const
 }
 
 }  // namespace
-
-std::string_view name_of(Recopy recopy) {
-  switch (recopy) {
-    case Recopy::none:
-      return "none";
-    case Recopy::changed:
-      return "changed";
-    case Recopy::all:
-      return "all";
-  }
-  CHECK(!"unknown way to copy again");
-  return {};
-}
-
-std::optional<Recopy> recopy_named(std::string_view name) {
-  const auto* const found = std::ranges::find(kAll, name, [](Recopy recopy) { return name_of(recopy); });
-  return found == kAll.end() ? std::nullopt : std::optional(*found);
-}
 
 Result<std::optional<SavedJob>> begin_recopy(Source& source, Target& target, StateStore& store, const Filter& filter,
                                              Recopy recopy, std::vector<std::string>& warnings) {

@@ -21,8 +21,17 @@ enum class Recopy {
   changed,  // twins are kept and compared with the source (range_merge.h); only what differs is written
   all,      // everything selected is dropped on the target and copied anew
 };
-[[nodiscard]] std::string_view name_of(Recopy recopy);  // the words of the API
-[[nodiscard]] std::optional<Recopy> recopy_named(std::string_view name);
+// The words of the API.
+[[nodiscard]] constexpr std::string_view name_of(Recopy recopy) {
+  if (recopy == Recopy::changed) return "changed";
+  return recopy == Recopy::all ? "all" : "none";
+}
+[[nodiscard]] constexpr std::optional<Recopy> recopy_named(std::string_view name) {
+  for (const Recopy recopy : {Recopy::none, Recopy::changed, Recopy::all}) {
+    if (name_of(recopy) == name) return recopy;
+  }
+  return std::nullopt;
+}
 
 // Begins the saved job anew, as begin_job() does: a position, then a listing, and
 // both are saved, when the target was brought to where the listing can be copied:
