@@ -34,8 +34,8 @@ PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filt
   out.mode = mode;
   out.memory_bytes = memory_bytes;
   const Tuning& tuning = options.tuning;
-  // Measured: more writers than the target has processors cost it more for the same work, copiers an eighth and
-  // appliers a seventh at twice as many.
+  // Measured: more writers than the target has processors cost it a seventh more for the same work, copiers as well
+  // as appliers, at twice as many.
   const int writers = std::clamp(target_processors, 2, kMostWriters);
   const int copiers = std::max(tuning.clone_read_workers, tuning.clone_insert_workers);
   out.copiers = static_cast<std::size_t>(copiers > 0 ? copiers : writers);

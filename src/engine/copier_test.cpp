@@ -48,6 +48,22 @@ class CopierTest : public testing::Test {
     ADD_FAILURE() << "no message";
     return {};
   }
+  // To its end, though calls fail and replies get lost.
+  void copy_through_failures(CopyJob job) {
+    FaultPlan faults(seams_.random, {.before = 0.1, .after = 0.1, .partly = 0.1, .reader_dies = 0.1});
+    MemorySource source(seams_.source_set, faults);
+    MemoryTarget target(seams_.target_set, faults);
+    Copier copier({source, target, seams_.clock, jobs_, router_, seams_.progress}, 1, 0);
+    jobs_.put(std::move(job));
+    std::vector<RouterMessage> messages;
+    for (int i = 0; i < 1000 && messages.empty(); ++i) {
+      ASSERT_TRUE(copier.step());
+      seams_.clock.advance(Millis(5000));
+      messages = router_.take();
+    }
+    ASSERT_EQ(messages.size(), 1U);
+    EXPECT_EQ(std::get<RangeEnded>(messages[0]).how, RangeEnded::How::copied);
+  }
   [[nodiscard]] std::size_t on_target() { return seams_.target_set.find(kNs)->documents.size(); }
 
   TestSeams seams_;
@@ -295,19 +311,7 @@ TEST_F(CopierTest, NeverCreatesItsTwinByWriting) {
 TEST_F(CopierTest, CopiesEverythingThroughFailures) {
   create_source(40);
   create_twin();
-  FaultPlan faults(seams_.random, {.before = 0.1, .after = 0.1, .partly = 0.1, .reader_dies = 0.1});
-  MemorySource source(seams_.source_set, faults);
-  MemoryTarget target(seams_.target_set, faults);
-  Copier copier({source, target, seams_.clock, jobs_, router_, seams_.progress}, 1, 0);
-  jobs_.put(copy_job());
-  std::vector<RouterMessage> messages;
-  for (int i = 0; i < 1000 && messages.empty(); ++i) {
-    ASSERT_TRUE(copier.step());
-    seams_.clock.advance(Millis(5000));
-    messages = router_.take();
-  }
-  ASSERT_EQ(messages.size(), 1U);
-  EXPECT_EQ(std::get<RangeEnded>(messages[0]).how, RangeEnded::How::copied);
+  copy_through_failures(copy_job());
   EXPECT_EQ(on_target(), 40U);
   EXPECT_GT(seams_.progress.retries, 0);
 }
@@ -454,19 +458,7 @@ TEST_F(MergingCopierTest, NamesTheDocumentsThatTheTargetRejects) {
 
 TEST_F(MergingCopierTest, ComesToTheSameThroughFailures) {
   create_both_sides();
-  FaultPlan faults(seams_.random, {.before = 0.1, .after = 0.1, .partly = 0.1, .reader_dies = 0.1});
-  MemorySource source(seams_.source_set, faults);
-  MemoryTarget target(seams_.target_set, faults);
-  Copier copier({source, target, seams_.clock, jobs_, router_, seams_.progress}, 1, 0);
-  jobs_.put(merge_job());
-  std::vector<RouterMessage> messages;
-  for (int i = 0; i < 1000 && messages.empty(); ++i) {
-    ASSERT_TRUE(copier.step());
-    seams_.clock.advance(Millis(5000));
-    messages = router_.take();
-  }
-  ASSERT_EQ(messages.size(), 1U);
-  EXPECT_EQ(std::get<RangeEnded>(messages[0]).how, RangeEnded::How::copied);
+  copy_through_failures(merge_job());
   expect_the_same();
 }
 
