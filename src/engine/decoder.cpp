@@ -59,7 +59,7 @@ Result<ChangeEvent> decode_event(bson::View raw) {
     if (key == "operationType") {
       out.kind = kind_named(value.as_string());
       has_kind = true;
-    } else if (key == "_id") {
+    } else if (key == "_id" && value.type() == BSON_TYPE_DOCUMENT) {
       out.resume_token = value.as_document();  // empty: none, its time is the position
       has_token = true;
     } else if (key == "clusterTime" && value.type() == BSON_TYPE_TIMESTAMP) {

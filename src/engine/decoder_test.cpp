@@ -142,6 +142,7 @@ TEST(Decoder, NamesWhatAnEventLacks) {
   EXPECT_NE(error_of(token + R"(, "operationType": "insert", "clusterTime": 5})").find("without clusterTime"),
             std::string::npos);
   EXPECT_NE(error_of(R"({"operationType": "drop", )" + time + "}").find("without _id"), std::string::npos);
+  EXPECT_NE(error_of(R"({"_id": 7, "operationType": "drop", )" + time + "}").find("without _id"), std::string::npos);
 
   const std::string id = R"(, "documentKey": {"_id": 7})";
   const auto lacks = [](const std::string& text, std::string_view what) {
@@ -156,6 +157,16 @@ TEST(Decoder, NamesWhatAnEventLacks) {
   lacks(event("update", with_uuid(id)), "rawUpdateDescription");
   lacks(event("delete", with_uuid("")), "documentKey");
   lacks(event("delete", with_uuid(R"(, "documentKey": {"key": 7})")), "documentKey");
+}
+
+// What plm found in the oplog itself has none.
+TEST(Decoder, AnEmptyTokenIsNone) {
+  EventBatch batch;
+  const auto out = decode_one(
+      R"({"_id": {}, "operationType": "drop", "clusterTime": {"$timestamp": {"t": 10, "i": 3}}, "ns": {"db": "db", "coll": "c"}})",
+      batch);
+  EXPECT_EQ(out.kind, EventKind::drop);
+  EXPECT_TRUE(out.resume_token.empty());
 }
 
 // Read as "renamed to nowhere" it would drop the collection on the target.
