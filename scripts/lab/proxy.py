@@ -72,6 +72,7 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self._upstream = port
         self._wanted: Callable[[str, Command], bool] | None = None
+        self._deliver = False
         self._lock = threading.Condition()
         self.held: list[HeldCommand] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -81,7 +82,12 @@ class Proxy:
     def hold_next(self, wanted: Callable[[str, Command], bool]) -> None:
         """The next command, of a name and a body, that is wanted is held back."""
         with self._lock:
-            self._wanted = wanted
+            self._wanted, self._deliver = wanted, False
+
+    def lose_answer_of_next(self, wanted: Callable[[str, Command], bool]) -> None:
+        """The next such command arrives, and the client's connection breaks while the server works on it."""
+        with self._lock:
+            self._wanted, self._deliver = wanted, True
 
     def wait_held(self, timeout: float = 30) -> HeldCommand:
         with self._lock:
@@ -121,9 +127,13 @@ class Proxy:
             if self._wanted is None or not command or not self._wanted(next(iter(command)), command):
                 return False
             self._wanted = None
-            self.held.append(HeldCommand(message, server))
-            self._lock.notify_all()
-            return True
+            if not self._deliver:
+                self.held.append(HeldCommand(message, server))
+                self._lock.notify_all()
+        if self._deliver:
+            server.sendall(message)
+            time.sleep(0.3)  # for the server to have begun with it
+        return True
 
 
 @contextlib.contextmanager

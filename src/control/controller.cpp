@@ -1,5 +1,7 @@
 #include "control/controller.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -17,13 +19,14 @@ namespace {
 constexpr Millis kTick{50};
 constexpr Millis kRetryInterval{1000};
 constexpr Millis kUnusableInterval{10'000};  // of what waiting may not mend, or a right given back may
-constexpr Millis kProgressInterval{10'000};
 constexpr Millis kPauseLimit{15'000};
 constexpr Millis kParkedLimit{5000};
 constexpr Millis kOplogInterval{1000};
-constexpr Millis kTroubleLasts{60'000};  // without another failure; the longest call takes less
 constexpr std::size_t kMostWarnings = 100;
 constexpr int kMostWriters = 8;
+// For a copier and an applier: each may hold two replies or commands of the largest size, 16 MB, and as much again is for
+// what is read ahead and kept.
+constexpr std::size_t kMemoryOfWriters = 128U << 20U;
 constexpr std::size_t kMostWaived = 1000;
 constexpr std::size_t kMostWaivedBytes = 4U << 20U;
 
@@ -36,7 +39,8 @@ PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filt
   const Tuning& tuning = options.tuning;
   // Measured: more writers than the target has processors cost it a seventh more for the same work, copiers as well
   // as appliers, at twice as many.
-  const int writers = std::clamp(target_processors, 2, kMostWriters);
+  const int fitting = static_cast<int>(std::clamp<std::size_t>(memory_bytes / kMemoryOfWriters, 1, kMostWriters));
+  const int writers = std::min(std::clamp(target_processors, 2, kMostWriters), fitting);
   const int copiers = std::max(tuning.clone_read_workers, tuning.clone_insert_workers);
   out.copiers = static_cast<std::size_t>(copiers > 0 ? copiers : writers);
   out.parallel_collections = static_cast<std::size_t>(tuning.clone_parallel_collections);
@@ -46,6 +50,27 @@ PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filt
   if (tuning.apply_batch_operations > 0)
     out.apply_batch_operations = static_cast<std::size_t>(tuning.apply_batch_operations);
   return out;
+}
+
+std::string listed(const std::vector<std::string>& namespaces, std::string_view none) {
+  return namespaces.empty() ? std::string(none) : fmt::format("{}", fmt::join(namespaces, ","));
+}
+
+// What will be done, with what, and from where.
+void tell_plan(const SavedJob& job, const PipelineSettings& plan, const JobOptions& options) {
+  const auto& collections = job.catalog.collections();
+  const auto copied = std::ranges::count_if(collections, [](const auto& entry) { return entry.second.data_copied(); });
+  log::info("replication begins", {{"collections", collections.size()},
+                                   {"copied", copied},
+                                   {"views", job.catalog.views().size()},
+                                   {"position", job.position.position.time.text()},
+                                   {"include", listed(options.include_namespaces, "all")},
+                                   {"exclude", listed(options.exclude_namespaces, "none")},
+                                   {"mode", plan.mode == ApplyMode::exact ? "exact" : "portable"},
+                                   {"copiers", plan.copiers},
+                                   {"appliers", plan.appliers},
+                                   {"rangeBytes", plan.range_bytes},
+                                   {"memoryBytes", plan.memory_bytes}});
 }
 
 Error standing_by(const std::string& owner) {
@@ -422,14 +447,14 @@ Step Controller::tick() {
     if (!status) {
       handle(status.error());
     } else if (!conversion_) {
-      trouble_.reset();
+      standstill_.succeeded();
     }
   }
-  if (engine_) watch_engine();
-  tell_trouble(now);
+  if (engine_) watch_engine(now);
+  watch_for_standstill(now);
   if (now >= next_oplog_look_) {
     next_oplog_look_ = now + kOplogInterval;
-    tell_oplog_level();
+    progress_log_.oplog(status());
   }
   return step;
 }
@@ -441,9 +466,9 @@ void Controller::handle(const Error& error) {
   if (not_loaded_ ? retryable(error) : worth_waiting(error)) {
     if (last_trouble_ != error.message) log::warn("waiting for a server", {{"reason", error.message}});
     last_trouble_ = error.message;
-    note_trouble(error.message);
+    if (!not_loaded_) return standstill_.failed(error.message, parts_.clock.steady_now());
     const std::lock_guard lock(mutex_);
-    if (not_loaded_) load_error_ = error.message;
+    load_error_ = error.message;
     return;
   }
   if (not_loaded_) {
@@ -456,31 +481,6 @@ void Controller::handle(const Error& error) {
     return;
   }
   fail_job(error);
-}
-
-void Controller::note_trouble(const std::string& reason) {
-  const SteadyTime now = parts_.clock.steady_now();
-  if (!trouble_ || now - trouble_->latest > kTroubleLasts) trouble_ = {now, now, {}};
-  trouble_->latest = now;
-  trouble_->reason = reason;
-}
-
-// Like a stall, which it is; those of the engine are detect_stall's.
-void Controller::tell_trouble(SteadyTime now) {
-  if (conversion_ && conversion_->progress().retries != conversion_retries_) {
-    conversion_retries_ = conversion_->progress().retries;
-    if (conversion_retries_ > 0) note_trouble(conversion_->progress().last_retry());
-  }
-  if (trouble_ && now - trouble_->latest > kTroubleLasts) trouble_.reset();
-  const bool told = trouble_ && !not_loaded_ && now - trouble_->since >= kStallAfter;
-  if (!told && engine_) return;
-  const std::lock_guard lock(mutex_);
-  if (!told) return stall_.clear();
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - trouble_->since).count();
-  if (stall_.empty()) {
-    log::error("the job stands still", {{"seconds", seconds}, {"lastFailure", trouble_->reason}});
-  }
-  stall_ = fmt::format("nothing has moved for {} s though there is work; last failure: {}", seconds, trouble_->reason);
 }
 
 // ---- The saved job -------------------------------------------------------------------------
@@ -629,17 +629,14 @@ Status Controller::run_engine() {
   if (!processors) return fail(std::move(processors.error()));
   auto job = find_job(*filter);
   if (!job) return fail(std::move(job.error()));
-  log::info("replication begins", {{"collections", job->catalog.collections().size()},
-                                   {"views", job->catalog.views().size()},
-                                   {"position", job->position.position.time.text()}});
-  auto engine =
-      std::make_shared<Engine>(Pipeline::Seams{parts_.source, parts_.target, parts_.store, parts_.clock},
-                               pipeline_settings(record_.options, *filter, *mode_, settings_.memory_bytes, *processors),
-                               *std::move(job), ++seed_ * 1000, settings_.drive);
+  const PipelineSettings plan =
+      pipeline_settings(record_.options, *filter, *mode_, settings_.memory_bytes, *processors);
+  tell_plan(*job, plan, record_.options);
+  auto engine = std::make_shared<Engine>(Pipeline::Seams{parts_.source, parts_.target, parts_.store, parts_.clock},
+                                         plan, *std::move(job), ++seed_ * 1000, settings_.drive);
   engine_wanted_ = false;
-  stall_detector_.forget();
-  rate_from_.reset();
-  retries_logged_ = 0;
+  standstill_.forget();
+  progress_log_.begin();
   const std::lock_guard lock(mutex_);
   engine_ = std::move(engine);
   return {};
@@ -686,8 +683,7 @@ void Controller::fail_job(const Error& error) {
   conversion_.reset();
 }
 
-void Controller::watch_engine() {
-  const SteadyTime now = parts_.clock.steady_now();
+void Controller::watch_engine(SteadyTime now) {
   const RouterView view = engine_->pipeline().router().view();
   for (const std::string& warning : view.warnings) note_warning(warning);
   if (now >= next_try_ && record_.state == JobState::running && record_.options.pause_on_initial_sync &&
@@ -697,50 +693,20 @@ void Controller::watch_engine() {
       next_try_ = parts_.clock.steady_now() + kRetryInterval;
     }
   }
-  detect_stall(view, now);
-  tell_retries(now);
-  if (now - last_progress_log_ < kProgressInterval) return;
-  last_progress_log_ = now;
-  const StatusReport report = status();
-  {
-    const std::int64_t bytes = report.initial_sync.cloned_bytes;
-    const std::lock_guard lock(mutex_);
-    if (rate_from_) {
-      const double seconds = std::chrono::duration<double>(now - rate_from_->first).count();
-      clone_rate_ = static_cast<double>(bytes - rate_from_->second) / std::max(seconds, 0.1);
-    }
-    rate_from_ = {now, bytes};
-  }
-  log::info("progress",
-            {{"state", name_of(report.state)},
-             {"lagSeconds", report.lag_seconds},
-             {"eventsRead", report.events_read},
-             {"eventsApplied", report.events_applied},
-             {"clonedBytes", report.initial_sync.cloned_bytes},
-             {"estimatedBytes", report.initial_sync.estimated_bytes},
-             {"collections",
-              fmt::format("{}/{}", report.initial_sync.collections_copied, report.initial_sync.collections_total)},
-             {"indexes", fmt::format("{}/{}", report.initial_sync.indexes_built, report.initial_sync.indexes_total)},
-             {"replicated", report.last_replicated.text()},
-             {"retries", report.retries}});
+  progress_log_.retries(engine_->pipeline().progress(), now);
+  if (!progress_log_.progress_is_due(now)) return;
+  progress_log_.progress(status(), now);
+  const std::lock_guard lock(mutex_);
+  clone_rate_ = progress_log_.clone_rate();
 }
 
-// The first at once, then one line for all of some time.
-void Controller::tell_retries(SteadyTime now) {
+Standstill::EngineSeen Controller::what_moves() const {
   const Progress& progress = engine_->pipeline().progress();
-  const std::int64_t retries = progress.retries;
-  if (retries == retries_logged_ || now - last_retry_log_ < kProgressInterval) return;
-  log::warn("trying again", {{"times", retries - retries_logged_}, {"reason", progress.last_retry()}});
-  retries_logged_ = retries;
-  last_retry_log_ = now;
-}
-
-// Work there is, and nothing moves: never a healthy status.
-void Controller::detect_stall(const RouterView& view, SteadyTime now) {
-  const Progress& progress = engine_->pipeline().progress();
-  StallDetector::Seen seen;
-  const bool works = record_.state == JobState::running || (record_.state == JobState::finalizing && approach_);
-  if (works) {
+  const RouterView view = engine_->pipeline().router().view();
+  Standstill::EngineSeen out;
+  out.last_failure = progress.last_retry();
+  StallDetector::Seen& seen = out.work;
+  if (record_.state == JobState::running || (record_.state == JobState::finalizing && approach_)) {
     seen.copying.present =
         view.collections_copied < view.collections_total || (view.indexes_unfinished > 0 && view.building.empty());
     // Behind F there is no work. Elsewhere: what the source wrote more than two seconds ago.
@@ -752,20 +718,18 @@ void Controller::detect_stall(const RouterView& view, SteadyTime now) {
       static_cast<std::uint64_t>(view.collections_copied), static_cast<std::uint64_t>(progress.copied_bytes.load()),
       static_cast<std::uint64_t>(progress.copied_documents.load()), static_cast<std::uint64_t>(view.indexes_built)};
   seen.stream.numbers = {view.replicated.packed(), static_cast<std::uint64_t>(progress.events_applied.load()), 0, 0};
-  const auto stall = stall_detector_.look(seen, now);
-  if (!stall) {
-    const std::lock_guard lock(mutex_);
-    stall_.clear();
-    return;
+  return out;
+}
+
+// Work there is, and nothing moves: never a healthy status.
+void Controller::watch_for_standstill(SteadyTime now) {
+  if (conversion_ && conversion_->progress().retries != conversion_retries_) {
+    conversion_retries_ = conversion_->progress().retries;
+    if (conversion_retries_ > 0) standstill_.failed(conversion_->progress().last_retry(), now);
   }
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(stall->lasting).count();
-  const std::string trouble = progress.last_retry();
+  const std::string& text = standstill_.look(engine_ ? std::optional(what_moves()) : std::nullopt, now);
   const std::lock_guard lock(mutex_);
-  if (stall_.empty()) {
-    log::error("replication stands still", {{"what", stall->what}, {"seconds", seconds}, {"lastFailure", trouble}});
-  }
-  stall_ = fmt::format("nothing has moved in {} for {} s though there is work{}{}", stall->what, seconds,
-                       trouble.empty() ? "" : "; last failure: ", trouble);
+  stall_ = text;
 }
 
 // In the monitor's thread.
@@ -775,23 +739,6 @@ void Controller::see_oplog() {
   source_time_.reach(window->newest);
   const std::lock_guard lock(mutex_);
   oplog_.see(*window, parts_.clock.steady_now());
-}
-
-// Each level is said once, as it is reached.
-void Controller::tell_oplog_level() {
-  const StatusReport report = status();
-  if (!report.oplog || report.oplog->level == oplog_level_) return;
-  oplog_level_ = report.oplog->level;
-  switch (oplog_level_) {
-    case OplogLevel::fine:
-      return log::info("the position is well within the source's oplog again",
-                       {{"position", report.last_replicated.text()}});
-    case OplogLevel::warning:
-      return log::warn(oplog_warning(report), {{"position", report.last_replicated.text()}});
-    case OplogLevel::critical:
-    case OplogLevel::lost:
-      return log::error(oplog_warning(report), {{"position", report.last_replicated.text()}});
-  }
 }
 
 // ---- Finalizing ------------------------------------------------------------------------------

@@ -26,8 +26,9 @@
 #include "control/job_record.h"
 #include "control/lease_keeper.h"
 #include "control/oplog_watch.h"
+#include "control/progress_log.h"
 #include "control/server_monitor.h"
-#include "control/stall.h"
+#include "control/standstill.h"
 #include "engine/engine.h"
 #include "seams/source.h"
 #include "seams/state_store.h"
@@ -91,9 +92,6 @@ class Controller final : public JobControl {
   void serve_requests();
   Step tick();
   void handle(const Error& error);
-  void note_trouble(const std::string& reason);
-  void tell_trouble(SteadyTime now);
-  void tell_retries(SteadyTime now);
 
   // Requests, in the Controller's thread.
   Status do_start(const JobOptions& options);
@@ -120,10 +118,10 @@ class Controller final : public JobControl {
   Status run_engine();
   void drop_engine();
   void fail_job(const Error& error);
-  void watch_engine();
-  void detect_stall(const RouterView& view, SteadyTime now);
+  void watch_engine(SteadyTime now);
+  [[nodiscard]] Standstill::EngineSeen what_moves() const;
+  void watch_for_standstill(SteadyTime now);
   void see_oplog();
-  void tell_oplog_level();
 
   // Finalizing.
   Result<Step> advance_finalize();
@@ -139,26 +137,14 @@ class Controller final : public JobControl {
   bool engine_wanted_ = false;       // the state asks for an engine that is not there yet
   bool record_unsaved_ = false;      // the store may hold another record than record_
   SteadyTime next_try_{};
-  SteadyTime last_progress_log_{};
-  SteadyTime last_retry_log_{};
-  std::int64_t retries_logged_ = 0;  // of the present engine
   SteadyTime next_oplog_look_{};
-  OplogLevel oplog_level_ = OplogLevel::fine;  // the one that was said last
   std::string last_trouble_;
-  // What is tried without success again and again, where no engine shows it: the
-  // Controller's own work, and the conversion.
-  struct Trouble {
-    SteadyTime since;
-    SteadyTime latest;
-    std::string reason;
-  };
-  std::optional<Trouble> trouble_;
-  std::int64_t conversion_retries_ = 0;  // that trouble_ knows of
+  std::int64_t conversion_retries_ = 0;  // that standstill_ knows of
+  Standstill standstill_;
+  ProgressLog progress_log_;
   std::uint64_t seed_ = 1;
   std::optional<FinalApproach> approach_;   // finalizing, with the engine
   std::unique_ptr<Conversion> conversion_;  // finalizing, without it: nothing is replayed any more
-  StallDetector stall_detector_;
-  std::optional<std::pair<SteadyTime, std::int64_t>> rate_from_;
 
   // Shared with status().
   mutable std::mutex mutex_;
@@ -169,7 +155,7 @@ class Controller final : public JobControl {
   std::string standby_for_;
   std::string stall_;
   OplogWatch oplog_;
-  double clone_rate_ = 0;     // bytes per second, of the last ten seconds
+  double clone_rate_ = 0;     // bytes per second, as progress_log_ has it
   StatusReport last_report_;  // of the engine that is gone
 
   GrowingTime source_time_;  // newest of the source's oplog, as the monitor sees it

@@ -20,15 +20,15 @@ void CopyScheduler::add(const Collection& collection) {
 }
 
 void CopyScheduler::twin_is_ready(const Collection& collection) {
+  unsaved_.erase(collection.uuid());
   if (!collection.planned) {
     to_prepare_.push_back(collection.uuid());
     return;
   }
   if (collection.data_copied()) return;
   const std::int64_t weight = weight_of(collection.estimate);
-  if (pending_.try_emplace(collection.uuid(), Pending{weight, 0, {}}).second) {
-    by_weight_.emplace(weight, collection.uuid());
-  }
+  const auto [added, is_new] = pending_.try_emplace(collection.uuid(), Pending{weight, 0, {}});
+  if (is_new) look_for_pending(collection, added->second);
 }
 
 void CopyScheduler::forget(const Uuid& collection) {
@@ -40,6 +40,7 @@ void CopyScheduler::forget(const Uuid& collection) {
   std::erase_if(stopped_, [&](const RangeKey& key) { return key.first == collection; });
   std::erase_if(confirming_, [&](const RangeId& id) { return id.collection == collection; });
   std::erase(to_prepare_, collection);
+  unsaved_.erase(collection);
   to_move_.erase(collection);
   gone_.erase(collection);
 }
@@ -60,7 +61,7 @@ std::optional<CopyScheduler::Move> CopyScheduler::next_move() {
 }
 
 void CopyScheduler::hand_out(ClusterTime position) {
-  while (preparing_.size() < settings_.preparers && hand_out_preparation()) {
+  while (preparing_.size() < settings_.preparers && ahead() < settings_.prepared_ahead && hand_out_preparation()) {
   }
   while (assigned_.size() < settings_.copiers && hand_out_range(position)) {
   }
@@ -103,14 +104,10 @@ bool CopyScheduler::hand_out_range(ClusterTime position) {
     give(*parts_.catalog.find(key.first), key.second, position);
     return true;
   }
-  while (Collection* collection = next_collection()) {
-    if (const auto index = take_pending(*collection)) {
-      give(*collection, *index, position);
-      return true;
-    }
-    by_weight_.erase({pending_.at(collection->uuid()).weight, collection->uuid()});
-  }
-  return false;
+  Collection* collection = next_collection();
+  if (collection == nullptr) return false;
+  give(*collection, take_pending(*collection), position);
+  return true;
 }
 
 // Heaviest first, so that the last one to end is short.
@@ -130,13 +127,27 @@ Collection* CopyScheduler::next_collection() {
   return best ? parts_.catalog.find(best->second) : nullptr;
 }
 
-std::optional<std::size_t> CopyScheduler::take_pending(const Collection& collection) {
+// The caller has found the collection among those with pending ranges.
+std::size_t CopyScheduler::take_pending(const Collection& collection) {
   Pending& pending = pending_.at(collection.uuid());
-  if (!pending.returned.empty()) return pending.returned.extract(pending.returned.begin()).value();
-  for (; pending.fresh < collection.ranges.size(); ++pending.fresh) {
-    if (collection.ranges[pending.fresh].state == RangeState::pending) return pending.fresh++;
+  std::size_t taken = pending.fresh;
+  if (!pending.returned.empty()) {
+    taken = pending.returned.extract(pending.returned.begin()).value();
+  } else {
+    ++pending.fresh;
   }
-  return std::nullopt;
+  look_for_pending(collection, pending);
+  return taken;
+}
+
+void CopyScheduler::look_for_pending(const Collection& collection, Pending& pending) {
+  const std::vector<Range>& ranges = collection.ranges;
+  while (pending.fresh < ranges.size() && ranges[pending.fresh].state != RangeState::pending) ++pending.fresh;
+  if (pending.returned.empty() && pending.fresh == ranges.size()) {
+    by_weight_.erase({pending.weight, collection.uuid()});
+  } else {
+    by_weight_.emplace(pending.weight, collection.uuid());
+  }
 }
 
 void CopyScheduler::give(Collection& collection, std::size_t index, ClusterTime position) {
@@ -204,6 +215,7 @@ bool CopyScheduler::ended(const Prepared& message) {
   // I4: twin and ranges are saved before the first document is copied; after a
   // crash nobody would clear what a copy by unknown ranges left behind.
   collection->twin_state = TwinState::unsaved;
+  unsaved_.insert(collection->uuid());
   return true;
 }
 
@@ -233,8 +245,11 @@ const Collection* CopyScheduler::ended(const RangeEnded& message, ClusterTime no
       range.to_clear = message.to_clear;
       stopped_.insert(key);
       return nullptr;
-    case RangeEnded::How::gone:  // the stream will tell; until then its events mean nothing
     case RangeEnded::How::broken:
+      log::info("a reading was overtaken by what is written; the range is copied again",
+                {{"namespace", collection->spec.ns.text()}});
+      [[fallthrough]];
+    case RangeEnded::How::gone:  // the stream will tell; until then its events mean nothing
       discard(*collection, key.second);
       return nullptr;
     case RangeEnded::How::copied:

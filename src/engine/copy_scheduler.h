@@ -48,6 +48,9 @@ class CopyScheduler {
     // that with every document, as it would for numbers instead of a working name.
     std::int64_t small_weight = 0;
     std::size_t keep_bytes = 0;  // of all ranges together
+    // Collections prepared, or being so, that wait for copiers. A server closes files that are
+    // not used for a while, and opening one costs it as much as copying a small collection.
+    std::size_t prepared_ahead = 64;
   };
   CopyScheduler(Parts parts, const Settings& settings)
       : parts_(parts),
@@ -118,11 +121,14 @@ class CopyScheduler {
     std::set<std::size_t> returned;  // those before it that are to be copied anew
   };
 
+  [[nodiscard]] std::size_t ahead() const { return preparing_.size() + unsaved_.size() + by_weight_.size(); }
   bool hand_out_preparation();
   bool hand_out_range(ClusterTime position);
   // The next collection with a pending range that may be copied now.
   [[nodiscard]] Collection* next_collection();
-  [[nodiscard]] std::optional<std::size_t> take_pending(const Collection& collection);
+  [[nodiscard]] std::size_t take_pending(const Collection& collection);
+  // Puts the collection among those with pending ranges, or takes it away from there.
+  void look_for_pending(const Collection& collection, Pending& pending);
   void give(Collection& collection, std::size_t index, ClusterTime position);
   void unassign(const RangeKey& key);
   void return_pending(const Uuid& collection, std::size_t index);
@@ -143,6 +149,7 @@ class CopyScheduler {
   std::deque<RangeId> confirming_;                     // in the order of their confirmed_behind
   std::map<Uuid, std::size_t> running_;                // ranges of each collection that are assigned
   std::set<Uuid> preparing_;
+  std::set<Uuid> unsaved_;  // prepared; what they need is being saved
   std::set<Uuid> to_move_;  // their twins are to get another name
   StopFlag preparations_stop_ = std::make_shared<std::atomic<bool>>(false);
 };

@@ -43,10 +43,11 @@ class CopySchedulerTest : public testing::Test {
     }
     return out;
   }
-  void use(std::size_t copiers, std::size_t parallel_collections = 0, std::size_t keep_bytes = 1'000'000) {
+  void use(std::size_t copiers, std::size_t parallel_collections = 0, std::size_t keep_bytes = 1'000'000,
+           std::size_t prepared_ahead = 64) {
     scheduler_ = std::make_unique<CopyScheduler>(
         CopyScheduler::Parts{catalog_, preparations_, copies_, sender_, seams_.progress, seams_.clock},
-        CopyScheduler::Settings{2, copiers, parallel_collections, 1000, 5000, keep_bytes});
+        CopyScheduler::Settings{2, copiers, parallel_collections, 1000, 5000, keep_bytes, prepared_ahead});
   }
   // The copier is done with a range. The namespace that is complete by it.
   std::string end(const Collection& collection, std::size_t index, RangeEnded::How how = RangeEnded::How::copied,
@@ -376,6 +377,43 @@ TEST_F(CopySchedulerTest, PlansLaterWhatWasStoppedBehindItsTwin) {
   collection.twin_state = TwinState::ready;
   scheduler_->twin_is_ready(collection);
   EXPECT_EQ(hand_out(), Jobs{"c1/0"});
+}
+
+// A server closes the files of what waits for long.
+TEST_F(CopySchedulerTest, DoesNotPrepareFarAheadOfTheCopiers) {
+  use(1, 0, 1'000'000, 2);
+  for (std::uint8_t number = 1; number <= 4; ++number) {
+    Collection wanted;
+    wanted.spec.uuid = uuid_of(number);
+    wanted.spec.ns = {"db", "c" + std::to_string(number)};
+    scheduler_->add(catalog_.add(std::move(wanted)));
+  }
+  const auto prepared = [&](std::uint8_t number) {
+    Prepared message;
+    message.collection = uuid_of(number);
+    message.twin = {kNs, uuid_of(static_cast<std::uint8_t>(number + 100))};
+    message.ranges.resize(1);
+    EXPECT_TRUE(scheduler_->ended(message));
+  };
+  const auto saved = [&](std::uint8_t number) {
+    Collection& collection = *catalog_.find(uuid_of(number));
+    collection.twin_state = TwinState::ready;
+    scheduler_->twin_is_ready(collection);
+  };
+  EXPECT_EQ(hand_out(), (Jobs{"prepare c1", "prepare c2"}));
+  prepared(1);
+  prepared(2);
+  EXPECT_EQ(hand_out(), Jobs{}) << "being saved";
+  saved(1);
+  EXPECT_EQ(hand_out(), Jobs{"c1/0"});
+  EXPECT_EQ(hand_out(), Jobs{"prepare c3"}) << "the one that a copier has is none of those that wait";
+  saved(2);
+  prepared(3);
+  saved(3);
+  EXPECT_EQ(hand_out(), Jobs{});
+  end(*catalog_.find(uuid_of(1)), 0);
+  EXPECT_EQ(hand_out().size(), 1U);
+  EXPECT_EQ(hand_out(), Jobs{"prepare c4"});
 }
 
 TEST_F(CopySchedulerTest, PreparesAgainWhatWasStoppedBefore) {

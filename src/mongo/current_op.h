@@ -2,7 +2,11 @@
 // privilege inprog.
 #pragma once
 
+#include <string_view>
+
+#include "base/error.h"
 #include "bson/document.h"
+#include "mongo/connection.h"
 
 namespace plm::mongo {
 
@@ -16,5 +20,9 @@ enum class CommandText {
 
 // Whether the reply to that shows any.
 [[nodiscard]] bool shows_operations(bson::View reply);
+
+// Until the server works on no command any more whose comment matches the regular
+// expression. Errors: those of asking; network after 20 seconds in vain.
+Status wait_until_done(Connection& connection, std::string_view comment);
 
 }  // namespace plm::mongo

@@ -17,6 +17,7 @@
 #include "mongo/privileges.h"
 #include "mongo/range_clearer.h"
 #include "mongo/range_reader.h"
+#include "mongo/structure_commands.h"
 #include "mongo/write_command.h"
 #include "mongo/writers.h"
 #include "mongo/zero_timestamp.h"
@@ -35,6 +36,7 @@ struct MongoTarget::Parts {
   std::shared_ptr<Pool> patient;  // for making an index unique
   mongo::CatalogReader catalog{pool};
   mongo::Writers writers{pool};
+  mongo::StructureCommands structure{*pool, writers};
   std::atomic<bool> mode_is_forced = false;
   std::atomic<ApplyMode> mode = ApplyMode::exact;
   std::atomic<DiffSupport> diffs = DiffSupport::none;
@@ -45,16 +47,6 @@ namespace {
 // For DDL commands, whose collection must be the one that is meant.
 void append_identity(bson::Builder& command, const Uuid& uuid) {
   if (!uuid.is_nil()) uuid.append_to(command, "collectionUUID");
-}
-
-Status run_ddl(Pool& pool, mongo::Writers& writers, const std::string& database, bson::Builder& command) {
-  if (auto confirmed = writers.confirm_lease(); !confirmed) return confirmed;
-  mongo::append_majority_write(command);
-  auto connection = pool.connect();
-  if (!connection) return fail(connection.error());
-  auto reply = connection->run(database, command.view());
-  if (!reply) return fail(reply.error());
-  return {};
 }
 
 // Waits while the server works on a collMod of the collection whose client is
@@ -199,7 +191,7 @@ Result<std::size_t> MongoTarget::natural_order(const Namespace& ns) { return par
 Result<Uuid> MongoTarget::create(const Namespace& ns, bson::View options) {
   bson::Builder command;
   command.append("create", name_for_users(ns.collection)).append_all(options);
-  if (auto created = run_ddl(*parts_->pool, parts_->writers, ns.database, command); !created) {
+  if (auto created = parts_->structure.run(ns.database, command); !created) {
     return fail(created.error().within("creating " + ns.text()));
   }
   return parts_->catalog.uuid_of(ns);
@@ -222,7 +214,7 @@ Status MongoTarget::drop(const Twin& twin) {
   bson::Builder command;
   command.append("drop", twin.ns.collection);
   Status dropped = identify(parts_->catalog, twin, command);
-  if (dropped) dropped = run_ddl(*parts_->pool, parts_->writers, twin.ns.database, command);
+  if (dropped) dropped = parts_->structure.run(twin.ns.database, command);
   if (dropped || dropped.error().code == ErrorCode::not_found) return {};
   if (names_nothing(parts_->catalog, twin, dropped.error())) return {};
   return fail(dropped.error().within("dropping " + twin.ns.text()));
@@ -231,7 +223,7 @@ Status MongoTarget::drop(const Twin& twin) {
 Status MongoTarget::drop_view(const Namespace& ns) {
   bson::Builder command;
   command.append("drop", ns.collection);
-  const Status dropped = run_ddl(*parts_->pool, parts_->writers, ns.database, command);
+  const Status dropped = parts_->structure.run(ns.database, command);
   if (dropped || dropped.error().code == ErrorCode::not_found) return {};
   return fail(dropped.error().within("dropping view " + ns.text()));
 }
@@ -245,7 +237,7 @@ Status MongoTarget::rename(const Twin& from, const Namespace& to) {
   } else {
     renamed = expect_identity(parts_->catalog, from);  // between databases the server takes no UUID
   }
-  if (renamed) renamed = run_ddl(*parts_->pool, parts_->writers, "admin", command);
+  if (renamed) renamed = parts_->structure.run("admin", command);
   if (!renamed) return fail(renamed.error().within("renaming " + from.ns.text() + " to " + to.text()));
   return {};
 }
@@ -257,7 +249,10 @@ Status MongoTarget::modify(const Twin& twin, bson::View change) {
   append_identity(command, twin.uuid);
   Status modified;
   if (name != twin.ns) modified = expect_identity(parts_->catalog, twin);
-  if (modified) modified = run_ddl(*parts_->pool, parts_->writers, twin.ns.database, command);
+  if (modified) {
+    modified = change["index"] ? parts_->structure.run_long(*parts_->pool, twin.ns.database, command)
+                               : parts_->structure.run(twin.ns.database, command);
+  }
   if (modified) return {};
   // Making an index unique reads all of it, and may take longer than a command
   // may. It is not begun once more beside itself; the answer of the second time
@@ -267,7 +262,7 @@ Status MongoTarget::modify(const Twin& twin, bson::View change) {
     bson::Builder again;
     again.append("collMod", twin.ns.collection).append_all(change);
     append_identity(again, twin.uuid);
-    const Status repeated = run_ddl(*parts_->patient, parts_->writers, twin.ns.database, again);
+    const Status repeated = parts_->structure.run_long(*parts_->patient, twin.ns.database, again);
     if (repeated) return {};
     return fail(repeated.error().within("modifying " + twin.ns.text()));
   }
@@ -283,7 +278,7 @@ Status MongoTarget::drop_index(const Twin& twin, const std::string& name) {
   bson::Builder command;
   command.append("dropIndexes", twin.ns.collection).append("index", name);
   append_identity(command, twin.uuid);
-  const Status dropped = run_ddl(*parts_->pool, parts_->writers, twin.ns.database, command);
+  const Status dropped = parts_->structure.run(twin.ns.database, command);
   if (dropped || dropped.error().code == ErrorCode::not_found) return {};
   if (dropped.error().server_code == server_code::index_not_found) return {};
   if (names_nothing(parts_->catalog, twin, dropped.error())) return {};
@@ -318,7 +313,7 @@ Status MongoTarget::abort_builds(const Twin& twin) {
       for (const std::string& name : names) array.append(name);
     }
     append_identity(command, twin.uuid);
-    const Status dropped = run_ddl(*parts_->pool, parts_->writers, twin.ns.database, command);
+    const Status dropped = parts_->structure.run(twin.ns.database, command);
     if (dropped || dropped.error().server_code == server_code::index_not_found) continue;
     return fail(dropped.error().within("ending index builds of " + twin.ns.text()));
   }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "mongo/current_op.h"
 #include "mongo/cursor.h"
@@ -12,13 +11,10 @@
 namespace plm::mongo {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
 constexpr std::string_view kFencePrefix = "fence_";
-constexpr milliseconds kDrainPollInterval{20};
-constexpr seconds kDrainLimit{20};
 
 void append_id_query(bson::Builder& statement, std::int32_t id) {
   auto query = statement.document("q");
@@ -79,25 +75,6 @@ Result<std::vector<std::string>> fences(Connection& connection) {
   });
   if (!read) return fail(read.error().within("looking for fences"));
   return out;
-}
-
-// Until the server works on no applyOps with such a comment. What has not
-// reached it yet finds its fence gone.
-Status drain(Connection& connection, std::string_view pattern) {
-  bson::Builder match;
-  {
-    auto comment = match.document("command.comment");
-    comment->append("$regex", pattern);
-  }
-  const bson::Document command = current_op_command(match.view(), CommandText::truncated);
-  const auto deadline = steady_clock::now() + kDrainLimit;
-  while (steady_clock::now() < deadline) {
-    auto reply = connection.run("admin", command.view());
-    if (!reply) return fail(reply.error().within("looking for commands of the past"));
-    if (!shows_operations(reply->view())) return {};
-    std::this_thread::sleep_for(kDrainPollInterval);
-  }
-  return fail(ErrorCode::network, "the target still works on commands of the past");
 }
 
 Status create_fence(Connection& connection, const std::string& name) {
@@ -211,7 +188,7 @@ Status Writers::take_over(Epoch epoch) {
     if (auto dropped = drop_collection(*connection, name); !dropped) return dropped;
   }
   if (auto confirmed = confirm(*connection); !confirmed) return confirmed;
-  return drain(*connection, "^plm ");
+  return wait_until_done(*connection, "^plm ");
 }
 
 Status Writers::confirm(Connection& connection) {
@@ -219,6 +196,11 @@ Status Writers::confirm(Connection& connection) {
   if (auto renewed = renew_lease(connection, lease_); !renewed) return renewed;
   confirmed_at_ = now;
   return {};
+}
+
+Epoch Writers::epoch() {
+  const std::lock_guard lock(mutex_);
+  return lease_.epoch;
 }
 
 Status Writers::confirm_lease(seconds at_most_ago) {
@@ -249,8 +231,9 @@ Status Writers::begin_anew(Connection& connection, Writer& writer) {
   if (auto made = make_fence(connection, writer); !made) return made;
   if (auto advanced = advance_session(connection, writer, lease_.epoch); !advanced) return advanced;
   if (auto confirmed = confirm(connection); !confirmed) return confirmed;
+  // What has not reached the server yet finds its fence gone.
   if (!old_comment.empty()) {
-    if (auto drained = drain(connection, fmt::format("^{}$", old_comment)); !drained) return drained;
+    if (auto done = wait_until_done(connection, fmt::format("^{}$", old_comment)); !done) return done;
   }
   writer.comment = fmt::format("plm {} {} {}", lease_.epoch, writer.number, writer.generation);
   writer.past = Writer::Past::known;

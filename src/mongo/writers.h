@@ -114,6 +114,7 @@ class Writers {
   // Errors: those of making writers certain; superseded.
   Result<DataConnection> lend();
 
+  [[nodiscard]] Epoch epoch();
   // For commands that cannot be fenced: the lease was ours this long ago.
   Status confirm_lease(std::chrono::seconds at_most_ago = std::chrono::seconds(5));
 

@@ -6,10 +6,11 @@ goes on; later the command arrives. In each of these tests it would do harm, and
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import CLIENT, SMALL_STEPS, both_modes, copying, slow_command
+from conftest import CLIENT, SMALL_STEPS, both_modes, copying, failing, slow_command
 from lab.compare import differences
 from lab.daemon import Plm
 from lab.load import fill
@@ -157,6 +158,24 @@ def test_c3_a_copys_insert_of_a_dead_process_is_shut_out_by_another_name(pair, p
     assert refused_by_name(held.arrive())
     assert names_on_target(pair, "a") == ["b"]
     equal(pair, second)
+
+
+# ---- Changes of structure ----------------------------------------------------------------------------------------------
+
+
+def test_a_change_of_structure_that_the_server_still_works_on_is_waited_for(pair, plm, proxy):
+    """The drop of a view, sent once more and followed by a collection of this name, would drop that."""
+    database = pair.source.admin.a
+    database.b.insert_one({"_id": 1})
+    database.command("create", "v", viewOn="b", pipeline=[])
+    synced(pair, plm)
+    proxy.lose_answer_of_next(lambda name, command: name == "drop" and command["drop"] == "v")
+    with failing(pair.target, ["drop"], 1, blockConnection=True, blockTimeMS=2000):
+        database.v.drop()
+        database.v.insert_many({"_id": n} for n in range(10))
+        plm.wait_applied(pair.source.cluster_time())
+        time.sleep(2)  # the one that was begun has ended, whenever that was
+    equal(pair, plm)
 
 
 # ---- Other processes ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,40 @@
+// What the log tells of a job while it works, each at its own pace: progress, what
+// had to be tried again, how near the position is to the end of the oplog. Of
+// one thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "base/clock.h"
+#include "control/oplog_watch.h"
+#include "control/status_report.h"
+#include "engine/progress.h"
+
+namespace plm {
+
+class ProgressLog {
+ public:
+  // Another engine: its counters begin anew.
+  void begin();
+  [[nodiscard]] bool progress_is_due(SteadyTime now) const;
+  void progress(const StatusReport& report, SteadyTime now);
+  // The first at once, then one line for all of some time.
+  void retries(const Progress& progress, SteadyTime now);
+  // Each level is said once, as it is reached.
+  void oplog(const StatusReport& report);
+  // Of the copy, in bytes per second, between the two latest lines of progress; 0: not known.
+  [[nodiscard]] double clone_rate() const { return clone_rate_; }
+
+ private:
+  SteadyTime last_progress_{};
+  SteadyTime last_retries_{};
+  std::int64_t retries_told_ = 0;
+  OplogLevel oplog_told_ = OplogLevel::fine;
+  std::optional<std::pair<SteadyTime, std::int64_t>> rate_from_;
+  double clone_rate_ = 0;
+};
+
+}  // namespace plm
