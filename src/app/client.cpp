@@ -161,6 +161,19 @@ std::vector<std::string> entries_of(const std::vector<std::string>& values) {
   return out;
 }
 
+// The daemon names the field of its request; people gave a flag.
+Error named_by_flag(Error error) {
+  std::vector<std::pair<std::string_view, std::string_view>> names = {
+      {"includeNamespaces", "include-namespaces"}, {"excludeNamespaces", "exclude-namespaces"}, {"recopy", "recopy"}};
+  for (const TuningField& field : tuning_fields()) names.emplace_back(field.json_name, field.flag_name);
+  for (const auto& [field, flag] : names) {
+    if (!error.message.starts_with(std::string(field) + ":")) continue;
+    error.message.replace(0, field.size(), fmt::format("--{}", flag));
+    break;
+  }
+  return error;
+}
+
 // Only what was given: the rest is the daemon's to choose.
 Result<std::string> start_body(const CLI::App& app, const Flags& flags) {
   ordered_json body = ordered_json::object();
@@ -172,17 +185,20 @@ Result<std::string> start_body(const CLI::App& app, const Flags& flags) {
     const TuningField& field = tuning_fields()[i];
     const std::string& text = flags.tuning.at(i);
     if (app.count(fmt::format("--{}", field.flag_name)) == 0) continue;
-    // A whole number goes as a number; a size with its unit as text; anything else is refused below.
+    // A whole number goes as a number; a size with its unit as text, and what is none is refused below.
     const bool digits = !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
     if (digits && text.size() < 18) {
       body[std::string(field.json_name)] = std::stoll(text);
+    } else if (!field.is_size()) {
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("--{}: \"{}\" is not a whole number", field.flag_name, text));
     } else {
       body[std::string(field.json_name)] = text;
     }
   }
   std::string text = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   // The daemon will read it with the same function.
-  if (const auto options = parse_start_body(text, {}); !options) return fail(options.error());
+  if (const auto options = parse_start_body(text, {}); !options) return fail(named_by_flag(options.error()));
   return text;
 }
 
@@ -193,7 +209,7 @@ Result<std::string> resume_body(const CLI::App& app, const Flags& flags) {
   if (body.empty()) return std::string();
   std::string text = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   // The daemon will read it with the same function.
-  if (const auto options = parse_resume_body(text); !options) return fail(options.error());
+  if (const auto options = parse_resume_body(text); !options) return fail(named_by_flag(options.error()));
   return text;
 }
 

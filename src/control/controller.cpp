@@ -24,8 +24,8 @@ constexpr Millis kParkedLimit{5000};
 constexpr Millis kOplogInterval{1000};
 constexpr std::size_t kMostWarnings = 100;
 constexpr int kMostWriters = 8;
-// For a copier and an applier: each may hold two replies or commands of the largest size, 16 MB, and as much again is for
-// what is read ahead and kept.
+// For a copier and an applier: each may hold two replies or commands of the largest size, 16 MB, and as much again is
+// for what is read ahead and kept.
 constexpr std::size_t kMemoryOfWriters = 128U << 20U;
 constexpr std::size_t kMostWaived = 1000;
 constexpr std::size_t kMostWaivedBytes = 4U << 20U;
@@ -266,7 +266,7 @@ Result<JobEvent> Controller::resume_event(const ResumeOptions& options) const {
   }
   if (!options.from_failure && !recopies) {
     return fail(ErrorCode::wrong_state,
-                "the job has failed (" + record_.error + "); resume it with fromFailure, or reset it");
+                "the job has failed (" + record_.error + "); resume it with fromFailure (--from-failure), or reset it");
   }
   return record_.failed_finalizing && !recopies ? JobEvent::resume_finalizing : JobEvent::resume_running;
 }

@@ -8,7 +8,7 @@ namespace plm {
 
 Result<Step> Copier::step() {
   if (!job_) {
-    job_ = parts_.jobs.take();
+    job_ = parts_.jobs.take(signal());
     if (!job_) return Step::waiting;
     copied_ = {};
     read_time_ = {};

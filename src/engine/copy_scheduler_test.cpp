@@ -33,11 +33,11 @@ class CopySchedulerTest : public testing::Test {
   std::vector<std::string> hand_out() {
     scheduler_->hand_out(kNow);
     std::vector<std::string> out;
-    while (auto job = preparations_.take()) {
+    while (auto job = preparations_.take(signal_)) {
       out.push_back("prepare " + job->spec.ns.collection);
       prepare_ = *std::move(job);
     }
-    while (auto job = copies_.take()) {
+    while (auto job = copies_.take(signal_)) {
       out.push_back(catalog_.find(job->range.collection)->spec.ns.collection + "/" + std::to_string(job->range.index));
       copy_ = *std::move(job);
     }
@@ -204,8 +204,8 @@ TEST_F(CopySchedulerTest, StopsAndGoesOnWhereItWas) {
   end(collection, 1, RangeEnded::How::stopped, "7");
   EXPECT_FALSE(scheduler_->busy(uuid_of(1)));
   scheduler_->hand_out({60, 1});
-  (void)copies_.take();
-  const auto job = *copies_.take();
+  (void)copies_.take(signal_);
+  const auto job = *copies_.take(signal_);
   EXPECT_EQ(job.range.index, 1U);
   EXPECT_EQ(job.resume_at.value().as_int64(), 7);
   EXPECT_EQ(job.after, kNow) << "its events are kept from its own start on";
@@ -221,7 +221,7 @@ TEST_F(CopySchedulerTest, StopsEverything) {
   add(2, 1);
   scheduler_->hand_out(kNow);
   scheduler_->stop_all();
-  while (auto job = copies_.take()) EXPECT_TRUE(job->stop->load());
+  while (auto job = copies_.take(signal_)) EXPECT_TRUE(job->stop->load());
 }
 
 // ---- The end of a range -----------------------------------------------------------

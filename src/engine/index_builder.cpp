@@ -14,7 +14,7 @@ Status gave_way() { return fail(ErrorCode::cancelled, "the build gave way to a c
 Result<Step> IndexBuilder::step() {
   if (stopped_.load()) return Step::waiting;
   if (!job_) {
-    job_ = jobs_.take();
+    job_ = jobs_.take(signal());
     if (!job_) return Step::waiting;
     results_.clear();
   }

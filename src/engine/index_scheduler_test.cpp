@@ -30,7 +30,7 @@ class IndexSchedulerTest : public testing::Test {
   }
   std::optional<IndexJob> hand_out() {
     scheduler_.hand_out();
-    return jobs_.take();
+    return jobs_.take(signal_);
   }
   void end(const IndexJob& job, const Status& status = {}) {
     IndexesBuilt message{job.collection, {}};
@@ -40,6 +40,7 @@ class IndexSchedulerTest : public testing::Test {
   static Status server(int code) { return fail(Error{ErrorCode::server, code, {}, "why"}); }
 
   Catalog catalog_;
+  Signal signal_;  // of a worker
   JobQueue<IndexJob> jobs_;
   IndexScheduler scheduler_{catalog_, jobs_, 2};
 };
@@ -80,8 +81,8 @@ TEST_F(IndexSchedulerTest, WaitsForTheDataAndTheTwin) {
 TEST_F(IndexSchedulerTest, KeepsAllWorkersBusyAndNoMore) {
   for (int number = 1; number <= 3; ++number) scheduler_.add(add(static_cast<std::uint8_t>(number), {"a"}));
   const auto first = hand_out();
-  EXPECT_TRUE(jobs_.take());
-  EXPECT_FALSE(jobs_.take());
+  EXPECT_TRUE(jobs_.take(signal_));
+  EXPECT_FALSE(jobs_.take(signal_));
   EXPECT_EQ(scheduler_.outstanding(), 2U);
   end(*first);
   EXPECT_TRUE(hand_out());

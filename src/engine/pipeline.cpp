@@ -52,18 +52,15 @@ Pipeline::Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, 
     preparers_.push_back(std::make_unique<Preparer>(
         Preparer::Parts{seams.source, seams.target, seams.clock, preparations_, router_->inbox(), progress_},
         seed + 400 + i));
-    preparations_.add_worker(preparers_.back()->signal());
   }
   for (std::size_t i = 0; i < settings.copiers; ++i) {
     copiers_.push_back(std::make_unique<Copier>(
         Copier::Parts{seams.source, seams.target, seams.clock, copies_, router_->inbox(), progress_}, seed + 200 + i,
         settings.batch_bytes));
-    copies_.add_worker(copiers_.back()->signal());
   }
   for (std::size_t i = 0; i < settings.index_builders; ++i) {
     builders_.push_back(std::make_unique<IndexBuilder>(seams.target, seams.clock, index_jobs_, router_->inbox(),
                                                        progress_, seed + 300 + i));
-    index_jobs_.add_worker(builders_.back()->signal());
   }
 }
 

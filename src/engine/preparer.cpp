@@ -10,7 +10,7 @@ namespace plm {
 
 Result<Step> Preparer::step() {
   if (!job_) {
-    job_ = parts_.jobs.take();
+    job_ = parts_.jobs.take(signal());
     if (!job_) return Step::waiting;
   }
   if (!backoff_.ready(parts_.clock.steady_now())) return Step::waiting;

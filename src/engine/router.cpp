@@ -13,6 +13,8 @@ namespace plm {
 namespace {
 
 constexpr Millis kPublishInterval{50};
+constexpr Millis kLongestPublishInterval{500};
+constexpr int kPublishShare = 50;  // its part of the time; it takes milliseconds with thousands of collections
 constexpr int kEventsPerStep = 2000;
 constexpr std::size_t kEventsPerCheckpoint = 256;
 
@@ -64,7 +66,7 @@ Result<Step> Router::step() {
   }
   worked |= hand_out_work();
   worked |= saves_.save_if_due();
-  if (parts_.clock.steady_now() - last_publish_ >= kPublishInterval) publish();
+  if (parts_.clock.steady_now() >= next_publish_) publish();
   return worked ? Step::worked : Step::waiting;
 }
 
@@ -280,7 +282,7 @@ bool Router::come_to_rest() {
 
 void Router::publish() {
   SavedPosition& position = saves_.next();
-  last_publish_ = parts_.clock.steady_now();
+  const SteadyTime begin = parts_.clock.steady_now();
   RouterView out;
   const Checkpoint& safe = sender_.safe();
   out.replicated = safe.complete;
@@ -335,6 +337,9 @@ void Router::publish() {
   out.paused = pause_save_ != 0 && saves_.is_saved(pause_save_);
   out.stream_waits = changer_.busy() || !sender_.has_room();
   out.warnings = warnings_;
+  const SteadyTime end = parts_.clock.steady_now();
+  next_publish_ =
+      end + std::clamp<SteadyTime::duration>((end - begin) * kPublishShare, kPublishInterval, kLongestPublishInterval);
   const std::lock_guard lock(view_mutex_);
   view_ = std::move(out);
 }

@@ -160,7 +160,7 @@ class Router final : public Role {
   std::uint64_t pause_save_ = 0;  // the save that pausing ends with; 0: not paused
   std::atomic<std::uint64_t> limit_{0};
   std::atomic<bool> pause_{false};
-  SteadyTime last_publish_{};
+  SteadyTime next_publish_{};
   std::vector<std::string> warnings_;
   mutable std::mutex view_mutex_;
   RouterView view_;

@@ -56,7 +56,7 @@ class RouterTest : public testing::Test {
     }
   }
   void prepare_all(std::size_t ranges = 1, bool with_indexes = false) {
-    while (auto job = preparations_.take()) {
+    while (auto job = preparations_.take(signal_)) {
       Prepared out;
       out.collection = job->spec.uuid;
       const Namespace name = under_working_names_ ? first_working_name(job->spec) : job->spec.ns;
@@ -76,7 +76,7 @@ class RouterTest : public testing::Test {
   }
   std::vector<CopyJob> copy_jobs() {
     std::vector<CopyJob> out;
-    while (auto job = copies_.take()) out.push_back(*std::move(job));
+    while (auto job = copies_.take(signal_)) out.push_back(*std::move(job));
     return out;
   }
   void end(const CopyJob& job, RangeEnded::How how) {
@@ -103,6 +103,7 @@ class RouterTest : public testing::Test {
   JobQueue<PrepareJob> preparations_;
   JobQueue<CopyJob> copies_;
   JobQueue<IndexJob> index_jobs_;
+  Signal signal_;  // of a worker
   Signal applier_signal_;
   ApplierQueue applier_{applier_signal_};
   std::unique_ptr<Router> router_;
@@ -307,7 +308,7 @@ TEST_F(RouterTest, AChangeThatTheTargetDoesNotGetStopsNoWork) {
   prepare_all();
   const auto jobs = copy_jobs();
   end(jobs[0], RangeEnded::How::copied);
-  const auto build = index_jobs_.take();
+  const auto build = index_jobs_.take(signal_);
   ASSERT_TRUE(build);
   ASSERT_TRUE(seams_.source_set.modify(kNs, json(R"({"index": {"name": "a_1", "expireAfterSeconds": 70}})").view()));
   insert(kNs, R"({"_id": 1})");
@@ -356,7 +357,7 @@ TEST_F(RouterTest, AnIndexThatCameWithTheTwinIsNotBuiltAgain) {
   prepare_all(1, true);
   EXPECT_EQ(router_->catalog().find(uuid)->find_index("a_1")->state, IndexState::built);
   for (const CopyJob& job : copy_jobs()) end(job, RangeEnded::How::copied);
-  EXPECT_FALSE(index_jobs_.take());
+  EXPECT_FALSE(index_jobs_.take(signal_));
 }
 
 }  // namespace

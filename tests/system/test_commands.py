@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 from lab.compare import differences
-from lab.daemon import Refused, run_plm
+from lab.daemon import Refused, plm_path, run_plm
 from lab.load import fill
 
 IDLE_ZEROS = ("lagTimeSeconds", "eventsRead", "eventsApplied")
@@ -210,3 +216,148 @@ def test_a_body_may_be_missing(pair, plm):
     with pytest.raises(Refused) as refused:
         plm.start()
     assert refused.value.http_status == 409
+
+
+# -- the command line, against a job -----------------------------------------------------------------------------------
+def done(plm, *words: str) -> str:
+    """What the command printed, which must succeed without a complaint."""
+    result = plm.command(*words)
+    assert result.returncode == 0 and result.stderr == "", result.stderr
+    return result.stdout
+
+
+def test_start_replaces_what_is_in_the_way_only_when_told_and_nothing_else(pair, plm):
+    client, target = pair.source.admin, pair.target.admin
+    client.shop.orders.insert_one({"_id": "new"})
+    client.shop.kept.insert_one({"_id": "new"})
+    for there in (target.shop.orders, target.shop.surplus, target.shop.kept, target.other.things):
+        there.insert_one({"_id": "old"})
+        there.create_index("n")
+    selection = ("--include-namespaces", "shop.*", "--exclude-namespaces", "shop.kept")
+    plm.run()
+    refused = plm.command("start", *selection)
+    assert refused.returncode == 1 and refused.stdout == "" and refused.stderr.count("\n") == 1
+    for word in ("shop.orders", "shop.surplus", "--replace-target"):
+        assert word in refused.stderr
+    assert "kept" not in refused.stderr and "other" not in refused.stderr
+    assert target.shop.orders.find_one() == target.shop.surplus.find_one() == {"_id": "old"}
+    assert plm.status()["state"] == "idle"
+
+    assert "plm status --watch" in done(plm, "start", "--replace-target", *selection)
+    plm.wait_synced()
+    assert plm.finish()["finalization"]["differences"] == []
+    assert [document["_id"] for document in target.shop.orders.find()] == ["new"]
+    assert "n_1" not in target.shop.orders.index_information()
+    assert sorted(target.shop.list_collection_names()) == ["kept", "orders"]
+    for untouched in (target.shop.kept, target.other.things):
+        assert list(untouched.find()) == [{"_id": "old"}] and "n_1" in untouched.index_information()
+
+
+def test_pause_on_initial_sync_by_the_command_line(pair, plm):
+    """Once: a resume is not followed by another pause."""
+    fill(pair.source.admin, "shop", "orders", 500)
+    plm.run()
+    done(plm, "start", "--pause-on-initial-sync")
+    assert plm.wait_state("paused")["initialSync"]["completed"] is True
+    assert done(plm, "status").startswith("state        paused")
+    pair.source.admin.shop.orders.insert_one({"_id": "while paused"})
+    plm.kill9()
+    plm.run()
+    plm.wait_state("paused")
+    done(plm, "resume")
+    plm.wait_applied(pair.source.cluster_time())
+    assert plm.status()["state"] == "running"
+    assert pair.target.admin.shop.orders.find_one("while paused")
+    done(plm, "finalize")
+    plm.wait_state("finalized")
+    assert differences(pair.source, pair.target) == []
+
+
+def test_the_command_version():
+    number = run_plm("--version").stdout
+    assert run_plm("version").stdout == number
+    assert f"plm {json.loads(run_plm('version', '--json').stdout)['version']}\n" == number
+
+
+# -- status --watch ----------------------------------------------------------------------------------------------------
+@contextmanager
+def watching(plm, *words: str, output: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+    """`plm status --watch`, with signals as a terminal's shell leaves them."""
+    command = [str(plm_path()), "status", "--watch", "--port", str(plm.port), *words]
+
+    def as_from_a_shell() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE, text=True, preexec_fn=as_from_a_shell)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+
+def read_until(stream: IO[str], text: str) -> list[str]:
+    """The lines up to the next one that holds this."""
+    lines = []
+    for line in stream:
+        lines.append(line)
+        if text in line:
+            return lines
+    raise AssertionError(f"ended without {text}: {''.join(lines)[-2000:]}")
+
+
+def test_a_watch_shows_the_job_until_it_is_interrupted(pair, plm):
+    """A final state is no end of it."""
+    fill(pair.source.admin, "shop", "orders", 100)
+    plm.run()
+    with watching(plm) as watch:
+        read_until(watch.stdout, "state        idle")
+        plm.start()
+        read_until(watch.stdout, "state        running")
+        plm.wait_synced()
+        plm.finalize()
+        for _ in range(2):
+            read_until(watch.stdout, "state        finalized")
+        assert watch.poll() is None
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(10) == -signal.SIGINT
+        assert watch.stderr.read() == ""
+    assert plm.status()["state"] == "finalized"
+
+
+def test_a_watch_outlives_its_daemon_and_goes_on_with_the_next(plm):
+    plm.run()
+    with watching(plm) as watch:
+        read_until(watch.stdout, "state        idle")
+        plm.kill9()
+        assert str(plm.port) in watch.stderr.readline()
+        plm.run()
+        for _ in range(2):
+            read_until(watch.stdout, "state        idle")
+        assert watch.poll() is None
+
+
+def test_a_watch_without_a_daemon_ends_with_3(plm):
+    result = plm.command("status", "--watch")
+    assert result.returncode == 3 and result.stderr.count("\n") == 1
+
+
+def test_a_watch_as_json_is_a_line_each_time_and_ends_with_its_reader(plm):
+    plm.run()
+    with watching(plm, "--json") as watch:
+        assert [json.loads(watch.stdout.readline())["state"] for _ in range(2)] == ["idle", "idle"]
+        watch.stdout.close()
+        assert watch.wait(10) in (0, -signal.SIGPIPE)
+        watch.stdout = None
+
+
+def test_a_watch_on_a_terminal_clears_it_each_time(plm):
+    plm.run()
+    ours, theirs = os.openpty()
+    with watching(plm, output=theirs), open(ours, encoding="utf-8") as terminal:
+        os.close(theirs)
+        for _ in range(2):
+            assert "\x1b[H\x1b[2J" in read_until(terminal, "state        idle")[-1]

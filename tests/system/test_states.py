@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from conftest import SMALL_STEPS, copying, failing, slow_command
 from lab.compare import differences
@@ -184,3 +186,154 @@ def test_sigterm_saves_the_position(pair, plm):
     assert plm.terminate() == 0
     plm.run()
     assert plm.wait_state("running")["eventsApplied"] >= applied  # nothing is done again
+
+
+# -- by the command line -----------------------------------------------------------------------------------------------
+COMMANDS = (
+    "start",
+    "pause",
+    "resume",
+    "resume --from-failure",
+    "resume --recopy changed",
+    "resume --recopy all",
+    "finalize",
+    "finalize --waive-parked",
+    "reset",
+)
+
+# What each state allows, and what follows.
+STEPS = {
+    "idle": {"start --replace-target": "running", "reset": "idle"},
+    "running": {"pause": "paused", "finalize": "finalized", "finalize --waive-parked": "finalized"},
+    "paused": {
+        "resume": "running",
+        "resume --from-failure": "running",
+        "resume --recopy changed": "running",
+        "resume --recopy all": "running",
+        "finalize": "finalized",
+        "finalize --waive-parked": "finalized",
+        "reset": "idle",
+    },
+    "finalized": {"start --replace-target": "running", "reset": "idle"},
+    "failed": {
+        "resume --from-failure": "running",
+        "resume --recopy changed": "running",
+        "resume --recopy all": "running",
+        "reset": "idle",
+    },
+}
+
+
+def give(plm, command: str) -> None:
+    result = plm.command(*command.split())
+    assert result.returncode == 0 and result.stderr == "", result.stderr
+
+
+def refused_by_the_command_line(plm, state: str, allowed: set[str]) -> None:
+    """All commands but these: with exit code 1 and one line that names the state and what would be possible."""
+    for command in COMMANDS:
+        if command in allowed:
+            continue
+        result = plm.command(*command.split())
+        assert result.returncode == 1 and result.stdout == "", command
+        assert state in result.stderr and result.stderr.count("\n") == 1, result.stderr
+        assert plm.status()["state"] == state, command
+
+
+@pytest.mark.parametrize("state", STEPS)
+def test_commands_that_a_state_does_not_allow_are_refused(pair, plm, state):
+    go_to(state, pair, plm)
+    refused_by_the_command_line(plm, state, {step.removesuffix(" --replace-target") for step in STEPS[state]})
+    assert plm.command("health").returncode == (1 if state == "failed" else 0)
+    assert plm.command("status").stdout.startswith(f"state        {state}")
+    assert f'plm_state{{state="{state}"}} 1' in plm.get("/metrics").text
+
+
+@pytest.mark.parametrize("state, step", [(state, step) for state, steps in STEPS.items() for step in steps])
+def test_a_step_that_a_state_allows_is_taken(pair, plm, state, step):
+    go_to(state, pair, plm)
+    follows = STEPS[state][step]
+    give(plm, step)
+    plm.wait_state(follows)
+    assert "error" not in plm.status()
+    if follows == "running":
+        plm.wait_synced()
+        plm.wait_applied(pair.source.cluster_time())
+    if follows != "idle":
+        assert differences(pair.source, pair.target, synchronising=follows == "running") == []
+
+
+def test_commands_are_refused_while_finalizing(pair, plm):
+    pair.source.admin.shop.orders.create_index("n", unique=True)
+    go_to("running", pair, plm)
+    with failing(pair.target, ["collMod"], 1_000_000, errorCode=24):  # LockTimeout: tried again
+        plm.finalize()
+        refused_by_the_command_line(plm, "finalizing", set())
+        assert plm.command("health").returncode == 0
+    plm.wait_state("finalized")
+    assert differences(pair.source, pair.target) == []
+
+
+@pytest.mark.parametrize(
+    "step, follows",
+    [
+        ("resume --from-failure", "finalized"),
+        ("finalize --waive-parked", "finalized"),
+        ("resume --recopy changed", "running"),
+        ("resume --recopy all", "running"),
+        ("reset", "idle"),
+    ],
+)
+def test_a_job_that_failed_while_finalizing_goes_on_with_that_or_is_copied_again(pair, plm, step, follows):
+    go_to("paused", pair, plm)
+    orders = pair.source.admin.shop.orders
+    orders.insert_one({"_id": "unread"})
+    with failing(pair.source, ["getMore"], 1, errorCode=286, namespace="admin.$cmd.aggregate"):
+        plm.finalize()
+        plm.wait_for("failure", lambda status: status["state"] == "failed")
+    assert "completedAt" not in plm.status()["finalization"]
+    possible = {"resume --from-failure", "resume --recopy changed", "resume --recopy all", "finalize --waive-parked"}
+    refused_by_the_command_line(plm, "failed", possible | {"reset"})
+    plm.kill9()
+    plm.run()
+    plm.wait_for("the same failure", lambda status: status["state"] == "failed")
+    give(plm, step)
+    if follows == "idle":
+        assert plm.status()["state"] == "idle"
+        return
+    if follows == "running":
+        assert plm.status()["state"] == "running"
+        plm.wait_synced()
+        plm.finish()
+    assert plm.wait_state("finalized")["finalization"]["completed"] is True
+    assert pair.target.admin.shop.orders.find_one("unread")
+    assert differences(pair.source, pair.target) == []
+
+
+def test_a_failed_job_goes_on_by_the_command_line(pair, plm):
+    """A plain resume is not enough, and says what is; the failure is shown until then."""
+    go_to("failed", pair, plm)
+    error = plm.status()["error"]
+    shown = plm.command("status").stdout
+    assert error in shown
+    refused = plm.command("resume")
+    assert refused.returncode == 1 and error in refused.stderr
+    assert json.loads(plm.command("resume", "--json").stdout)["code"] == "wrong_state"
+    assert plm.command("resume", "--from-failure").stdout == "Resumed.\n"
+    plm.wait_applied(pair.source.cluster_time())
+    assert error not in plm.command("status").stdout
+    assert plm.command("health").returncode == 0
+    give(plm, "finalize")
+    plm.wait_state("finalized")
+    assert pair.target.admin.shop.orders.find_one("unread")
+    assert differences(pair.source, pair.target) == []
+
+
+def test_reset_while_idle_is_allowed_and_leaves_the_target_alone(pair, plm):
+    pair.target.admin.shop.orders.insert_one({"_id": "the target's own"})
+    go_to("idle", pair, plm)
+    for _ in range(2):
+        assert plm.command("reset").stdout == "Reset.\n"
+        assert plm.reset() == {"ok": True}
+        assert plm.status()["state"] == "idle"
+    assert list(pair.target.admin.shop.orders.find()) == [{"_id": "the target's own"}]
