@@ -41,6 +41,12 @@ Status check_servers(Source& source, Target& target) {
     return fail(ErrorCode::wrong_state,
                 "the target is MongoDB " + to->version + ", older than the source's " + from->version);
   }
+  for (const auto& [name, server] : {std::pair{"source", &*from}, std::pair{"target", &*to}}) {
+    if (server->tells_times) continue;
+    return fail(ErrorCode::wrong_state, "the " + std::string(name) +
+                                            " tells no operation times: it was started as a shard (--shardsvr) and "
+                                            "belongs to no cluster yet");
+  }
   if (auto allowed = source.check_privileges(); !allowed) return fail(allowed.error().within("source"));
   if (auto allowed = target.check_privileges(); !allowed) return fail(allowed.error().within("target"));
   return {};

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kInsertBytes = 8'000'000;
 constexpr std::size_t kInsertDocuments = 50'000;
 constexpr std::size_t kRereadDocuments = 200;
+constexpr int kCacheTries = 6;  // with the waits between them, some three seconds
 
 // Failures that say nothing about the document: the whole batch is tried again,
 // or the job cannot go on.
@@ -58,10 +59,14 @@ Result<Step> Applier::step() {
     done_ = 0;
     if (taken_.empty()) return Step::waiting;
   }
-  const std::size_t size = std::min(batch_size_.most(), taken_.size() - done_);
+  const std::size_t size = std::min(one_by_one_ > 0 ? 1 : batch_size_.most(), taken_.size() - done_);
   const std::span<Operation> batch = std::span(taken_).subspan(done_, size);
   const SteadyTime began = parts_.clock.steady_now();
-  if (auto applied = apply(batch); !applied) {
+  Status applied = apply(batch);
+  if (!applied && applied.error().server_code == server_code::transaction_too_large_for_cache) {
+    applied = too_large_for_cache(batch, applied.error());
+  }
+  if (!applied) {
     if (!worth_waiting(applied.error())) return fail(std::move(applied.error()));
     backoff_.failed(parts_.clock.steady_now());
     batch_size_.failed();
@@ -69,6 +74,8 @@ Result<Step> Applier::step() {
     return Step::waiting;
   }
   backoff_.succeeded();
+  cache_refusals_ = 0;
+  if (one_by_one_ > 0) --one_by_one_;
   batch_size_.wrote(size, std::chrono::duration_cast<Millis>(parts_.clock.steady_now() - began));
   done_ += size;
   parts_.progress.events_applied += static_cast<std::int64_t>(size);
@@ -79,6 +86,18 @@ Result<Step> Applier::step() {
   }
   router_->raise();
   return Step::worked;
+}
+
+// The cache may be full of others' changes; or the keys of one document alone
+// are too large for it. So after some tries each operation is tried alone, and
+// what is refused alone as often is parked.
+Status Applier::too_large_for_cache(std::span<Operation> batch, const Error& error) {
+  if (++cache_refusals_ < kCacheTries) return fail(error);
+  cache_refusals_ = 0;
+  if (batch.size() == 1) return parts_.parking.park(batch.front(), error);
+  one_by_one_ = batch.size();
+  backoff_.succeeded();
+  return fail(error);
 }
 
 Status Applier::apply(std::span<Operation> batch) {

@@ -54,6 +54,8 @@ class Applier final : public Role {
     Error reason;  // why: code 8 and so on; empty message when it was asked for
   };
 
+  // The error when it is to be tried again; success when it was parked.
+  Status too_large_for_cache(std::span<Operation> batch, const Error& error);
   Status apply(std::span<Operation> batch);
   void reread_what_is_parked(std::span<Operation> batch);
   Status insert(std::vector<const Operation*> inserts, std::vector<Reread>& again);
@@ -73,6 +75,8 @@ class Applier final : public Role {
   Signal* router_ = nullptr;
   ApplierQueue queue_;
   Backoff backoff_;
+  int cache_refusals_ = 0;      // of the same batch, one after the other
+  std::size_t one_by_one_ = 0;  // so many of the operations taken are tried alone
   BatchSize batch_size_;
   std::vector<Operation> taken_;  // from the queue
   std::size_t done_ = 0;          // of `taken_`

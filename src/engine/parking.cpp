@@ -24,14 +24,26 @@ bool Parking::holds(const Operation& operation) const {
   return documents_.contains(key_of(operation));
 }
 
+// Once more with another reason, the old entry goes: the last one is what there
+// is to do something about.
 Status Parking::park(const Operation& operation, const Error& reason) {
-  if (holds(operation)) return {};
-  const ParkedDocument document{operation.collection->source_uuid, operation.collection->ns,
-                                bson::OwnedValue(operation.id), reason.message};
+  ParkedDocument document{operation.collection->source_uuid, operation.collection->ns, bson::OwnedValue(operation.id),
+                          reason.message};
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto present = documents_.find(key_of(operation)); present != documents_.end()) {
+      if (present->second.reason == document.reason) return {};
+      document.id = present->second.id;  // equal, not the same: 1 and 1.0
+    }
+  }
   const StoreChange change = plm::park(document);
   if (auto saved = store_.save({&change, 1}); !saved) return fail(saved.error().within("saving a parked document"));
   log::warn("a document cannot be written to the target; it is parked",
             {{"namespace", document.ns.text()}, {"code", reason.server_code}, {"reason", reason.message}});
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto present = documents_.find(key_of(operation)); present != documents_.end()) erase(present);
+  }
   restore(document);
   return {};
 }
@@ -50,6 +62,17 @@ Status Parking::release(const Operation& operation) {
   const std::lock_guard lock(mutex_);
   erase(documents_.find(key_of(operation)));
   return {};
+}
+
+void Parking::rename(const Uuid& collection, const Namespace& ns) {
+  if (empty()) return;
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, document] : documents_) {
+    if (key.collection != collection) continue;
+    progress_.unpark(document.text());
+    document.ns = ns;
+    progress_.park(document.text());
+  }
 }
 
 Status Parking::forget(const Uuid& collection) {

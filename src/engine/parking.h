@@ -24,10 +24,13 @@ class Parking {
 
   [[nodiscard]] bool empty() const { return count_.load() == 0; }
   [[nodiscard]] bool holds(const Operation& operation) const;
-  // Errors: those of the store; then nothing is parked.
+  // Errors: those of the store; then nothing has changed.
   Status park(const Operation& operation, const Error& reason);
   // The document was written. Not an error when it is not parked.
   Status release(const Operation& operation);
+  // The collection has another name. What is saved keeps the old one: load_job()
+  // gives the catalog's.
+  void rename(const Uuid& collection, const Namespace& ns);
   // The collection is gone from the job: so are its parked documents. No
   // operation of it is under way.
   Status forget(const Uuid& collection);

@@ -1,5 +1,6 @@
 #include "engine/parking.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "engine/test_seams.h"
@@ -31,6 +32,28 @@ TEST_F(ParkingTest, HoldsAKeyInAnyFormUntilItIsReleased) {
   EXPECT_EQ(saved(), 0U) << "saved under the form it was parked with";
   EXPECT_TRUE(parking_.empty());
   EXPECT_TRUE(parking_.release(of(1, "1")));
+}
+
+// Whoever removes what was named has to learn what else there is.
+TEST_F(ParkingTest, TellsTheReasonOfTheLastTry) {
+  ASSERT_TRUE(parking_.park(of(1, "1"), reason_));
+  ASSERT_TRUE(parking_.park(of(1, "1.0"), {ErrorCode::server, 171, {}, "parallel arrays"}));
+  EXPECT_EQ(saved(), 1U);
+  EXPECT_EQ(seams_.progress.parked, 1);
+  EXPECT_EQ(seams_.progress.parked_sample(), std::vector<std::string>{"db.c1 1: parallel arrays"});
+  ASSERT_TRUE(parking_.release(of(1, "1")));
+  EXPECT_EQ(saved(), 0U);
+}
+
+TEST_F(ParkingTest, NamesDocumentsByThePresentNameOfTheirCollection) {
+  ASSERT_TRUE(parking_.park(of(1, "1"), reason_));
+  ASSERT_TRUE(parking_.park(of(2, "1"), reason_));
+  parking_.rename(uuid_of(1), {"db", "renamed"});
+  EXPECT_EQ(seams_.progress.parked, 2);
+  EXPECT_THAT(seams_.progress.parked_sample(),
+              testing::UnorderedElementsAre("db.renamed 1: E11000", "db.c2 1: E11000"));
+  ASSERT_TRUE(parking_.release(of(1, "1")));
+  EXPECT_EQ(seams_.progress.parked_sample().size(), 1U);
 }
 
 TEST_F(ParkingTest, ParksNothingThatCannotBeSaved) {

@@ -377,6 +377,7 @@ Result<std::optional<SavedJob>> load_job(StateStore& store) {
   for (const bson::Document& document : *parked) {
     auto entry = parked_from(document.view());
     if (!entry) return fail(std::move(entry.error()));
+    if (const Collection* collection = out.catalog.find(entry->collection)) entry->ns = collection->spec.ns;
     out.parked.push_back(*std::move(entry));
   }
   (void)out.catalog.take_changes();  // what was loaded is saved

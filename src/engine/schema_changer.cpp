@@ -144,6 +144,8 @@ Status SchemaChanger::carry_out() {
     case SchemaChange::Kind::drop:
       return drop(change.collection);
     case SchemaChange::Kind::rename:
+      parts_.parking.rename(change.collection, change.ns);
+      return rename();
     case SchemaChange::Kind::move:
       return rename();
     case SchemaChange::Kind::modify:

@@ -227,6 +227,7 @@ Result<ServerInfo> CatalogReader::info() const {
   out.version = (*build)["version"].as_string();
   out.set_name = (*hello)["setName"].as_string();
   if (out.set_name.empty()) return out;
+  out.tells_times = !hello->operation_time().is_zero();
   auto id = set_id(*connection, hello->view());
   if (!id) return fail(id.error());
   out.set_id = std::move(*id);

@@ -25,6 +25,7 @@ struct ServerInfo {
   // Identity of the replica set. With a slash in it: its name and members, which
   // may change; without one it is for ever.
   std::string set_id;
+  bool tells_times = true;  // replies carry operation times
 };
 
 struct OplogWindow {
