@@ -7,8 +7,8 @@ namespace plm::mongo {
 
 namespace {
 
-constexpr std::chrono::milliseconds kPollInterval{20};
-constexpr std::chrono::seconds kLimit{20};
+constexpr std::chrono::milliseconds kDoneInterval{20};
+constexpr std::chrono::seconds kDoneLimit{20};
 
 }  // namespace
 
@@ -40,12 +40,12 @@ Status wait_until_done(Connection& connection, std::string_view comment) {
     pattern->append("$regex", comment);
   }
   const bson::Document command = current_op_command(match.view(), CommandText::truncated);
-  const auto deadline = std::chrono::steady_clock::now() + kLimit;
+  const auto deadline = std::chrono::steady_clock::now() + kDoneLimit;
   while (std::chrono::steady_clock::now() < deadline) {
     auto reply = connection.run("admin", command.view());
     if (!reply) return fail(reply.error().within("looking for commands of the past"));
     if (!shows_operations(reply->view())) return {};
-    std::this_thread::sleep_for(kPollInterval);
+    std::this_thread::sleep_for(kDoneInterval);
   }
   return fail(ErrorCode::network, "the target still works on commands of the past");
 }
