@@ -56,8 +56,8 @@ UNLIMITED = 3600  # seconds that a phase may take
 class Server:
     """One single-node replica set on an empty directory."""
 
-    def __init__(self, args, name, port):
-        self.args, self.name, self.port = args, name, port
+    def __init__(self, args, name, port, options=()):
+        self.args, self.name, self.port, self.options = args, name, port, options
         self.path = pathlib.Path(args.dir) / name
         self.uri = f"mongodb://127.0.0.1:{port}/?replicaSet={name}"
         self.process = None
@@ -65,16 +65,13 @@ class Server:
     def start(self):
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(parents=True)
-        # Two files for each collection: idle ones are closed, or thousands of collections hit the limit of open files
-        # (often 20,000). Only a checkpoint lets what was written be closed. The source keeps most of its files open, as
-        # servers do; the target leaves room for what is made between two checkpoints.
-        kept_open = 14_000 if self.name == "source" else 6000
-        engine = f"file_manager=(close_idle_time=5,close_scan_interval=2,close_handle_minimum={kept_open})"
+        # Thousands of collections: close idle files, or the limit of open ones is hit.
+        engine = "file_manager=(close_idle_time=5,close_scan_interval=2,close_handle_minimum=1000)"
         self.process = subprocess.Popen(
             [mongod(), "--dbpath", self.path, "--port", str(self.port), "--replSet", self.name,
              "--bind_ip", "127.0.0.1",
-             "--wiredTigerCacheSizeGB", str(self.args.cache_gb), "--oplogSize", str(self.args.oplog_mb), "--syncdelay", "20",
-             "--wiredTigerEngineConfigString", engine],
+             "--wiredTigerCacheSizeGB", str(self.args.cache_gb), "--oplogSize", str(self.args.oplog_mb),
+             "--wiredTigerEngineConfigString", engine, *self.options],
             stdout=open(self.path.with_suffix(".log"), "wb"), stderr=subprocess.STDOUT)
         client = pymongo.MongoClient(f"mongodb://127.0.0.1:{self.port}/?directConnection=true")
         member = {"_id": 0, "host": f"127.0.0.1:{self.port}"}
@@ -308,7 +305,7 @@ def load_databases(args, source):
 def close_idle_files(client):
     """Waits until the server has closed what was written, which a checkpoint has to precede."""
     client.admin.command("fsync")
-    while client.admin.command("serverStatus")["wiredTiger"]["connection"]["files currently open"] > 15_000:
+    while client.admin.command("serverStatus")["wiredTiger"]["connection"]["files currently open"] > 2000:
         time.sleep(0.5)
 
 
@@ -551,7 +548,9 @@ def run(args, what, tools):
     if what in PLM_ONLY:
         tools = [tool for tool in tools if tool.name == "plm"]
     rounds = []
-    source, target = Server(args, "source", args.port), Server(args, "target", args.port + 1)
+    # Only a checkpoint lets files that were written be closed: frequent ones keep thousands below the limit of open files.
+    options = ["--syncdelay", "20"] if what == "databases" else []
+    source, target = Server(args, "source", args.port, options), Server(args, "target", args.port + 1, options)
     try:
         source.start()
         if load:

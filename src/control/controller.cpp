@@ -24,8 +24,8 @@ constexpr Millis kParkedLimit{5000};
 constexpr Millis kOplogInterval{1000};
 constexpr std::size_t kMostWarnings = 100;
 constexpr int kMostWriters = 8;
-// For a copier and an applier: each may hold two replies or commands of the largest size, 16 MB, and as much again is
-// for what is read ahead and kept.
+// For a copier and an applier: each may hold replies and commands of the largest size, 16 MB, and the rest is for what
+// is read ahead and kept.
 constexpr std::size_t kMemoryOfWriters = 128U << 20U;
 constexpr std::size_t kMostWaived = 1000;
 constexpr std::size_t kMostWaivedBytes = 4U << 20U;
@@ -450,8 +450,7 @@ Step Controller::tick() {
       standstill_.succeeded();
     }
   }
-  if (engine_) watch_engine(now);
-  watch_for_standstill(now);
+  watch_for_standstill(engine_ ? std::optional(watch_engine(now)) : std::nullopt, now);
   if (now >= next_oplog_look_) {
     next_oplog_look_ = now + kOplogInterval;
     progress_log_.oplog(status());
@@ -683,7 +682,7 @@ void Controller::fail_job(const Error& error) {
   conversion_.reset();
 }
 
-void Controller::watch_engine(SteadyTime now) {
+Standstill::EngineSeen Controller::watch_engine(SteadyTime now) {
   const RouterView view = engine_->pipeline().router().view();
   for (const std::string& warning : view.warnings) note_warning(warning);
   if (now >= next_try_ && record_.state == JobState::running && record_.options.pause_on_initial_sync &&
@@ -694,15 +693,16 @@ void Controller::watch_engine(SteadyTime now) {
     }
   }
   progress_log_.retries(engine_->pipeline().progress(), now);
-  if (!progress_log_.progress_is_due(now)) return;
-  progress_log_.progress(status(), now);
-  const std::lock_guard lock(mutex_);
-  clone_rate_ = progress_log_.clone_rate();
+  if (progress_log_.progress_is_due(now)) {
+    const double rate = progress_log_.progress(status(), now);
+    const std::lock_guard lock(mutex_);
+    clone_rate_ = rate;
+  }
+  return what_moves(view);
 }
 
-Standstill::EngineSeen Controller::what_moves() const {
+Standstill::EngineSeen Controller::what_moves(const RouterView& view) const {
   const Progress& progress = engine_->pipeline().progress();
-  const RouterView view = engine_->pipeline().router().view();
   Standstill::EngineSeen out;
   out.last_failure = progress.last_retry();
   StallDetector::Seen& seen = out.work;
@@ -722,12 +722,12 @@ Standstill::EngineSeen Controller::what_moves() const {
 }
 
 // Work there is, and nothing moves: never a healthy status.
-void Controller::watch_for_standstill(SteadyTime now) {
+void Controller::watch_for_standstill(const std::optional<Standstill::EngineSeen>& engine, SteadyTime now) {
   if (conversion_ && conversion_->progress().retries != conversion_retries_) {
     conversion_retries_ = conversion_->progress().retries;
     if (conversion_retries_ > 0) standstill_.failed(conversion_->progress().last_retry(), now);
   }
-  const std::string& text = standstill_.look(engine_ ? std::optional(what_moves()) : std::nullopt, now);
+  const std::string& text = standstill_.look(engine, now);
   const std::lock_guard lock(mutex_);
   stall_ = text;
 }

@@ -118,9 +118,9 @@ class Controller final : public JobControl {
   Status run_engine();
   void drop_engine();
   void fail_job(const Error& error);
-  void watch_engine(SteadyTime now);
-  [[nodiscard]] Standstill::EngineSeen what_moves() const;
-  void watch_for_standstill(SteadyTime now);
+  Standstill::EngineSeen watch_engine(SteadyTime now);
+  [[nodiscard]] Standstill::EngineSeen what_moves(const RouterView& view) const;
+  void watch_for_standstill(const std::optional<Standstill::EngineSeen>& engine, SteadyTime now);
   void see_oplog();
 
   // Finalizing.
@@ -155,7 +155,7 @@ class Controller final : public JobControl {
   std::string standby_for_;
   std::string stall_;
   OplogWatch oplog_;
-  double clone_rate_ = 0;     // bytes per second, as progress_log_ has it
+  double clone_rate_ = 0;     // bytes per second, of the last ten seconds
   StatusReport last_report_;  // of the engine that is gone
 
   GrowingTime source_time_;  // newest of the source's oplog, as the monitor sees it

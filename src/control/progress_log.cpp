@@ -19,17 +19,17 @@ constexpr Millis kLineInterval{10'000};
 void ProgressLog::begin() {
   retries_told_ = 0;
   rate_from_.reset();
-  clone_rate_ = 0;
 }
 
 bool ProgressLog::progress_is_due(SteadyTime now) const { return now - last_progress_ >= kLineInterval; }
 
-void ProgressLog::progress(const StatusReport& report, SteadyTime now) {
+double ProgressLog::progress(const StatusReport& report, SteadyTime now) {
   last_progress_ = now;
   const StatusReport::InitialSync& sync = report.initial_sync;
+  double rate = 0;
   if (rate_from_) {
     const double seconds = std::chrono::duration<double>(now - rate_from_->first).count();
-    clone_rate_ = static_cast<double>(sync.cloned_bytes - rate_from_->second) / std::max(seconds, 0.1);
+    rate = static_cast<double>(sync.cloned_bytes - rate_from_->second) / std::max(seconds, 0.1);
   }
   rate_from_ = {now, sync.cloned_bytes};
   log::info("progress", {{"state", name_of(report.state)},
@@ -42,6 +42,7 @@ void ProgressLog::progress(const StatusReport& report, SteadyTime now) {
                          {"indexes", fmt::format("{}/{}", sync.indexes_built, sync.indexes_total)},
                          {"replicated", report.last_replicated.text()},
                          {"retries", report.retries}});
+  return rate;
 }
 
 void ProgressLog::retries(const Progress& progress, SteadyTime now) {

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 #include <utility>
 
 #include "base/clock.h"
@@ -20,13 +19,12 @@ class ProgressLog {
   // Another engine: its counters begin anew.
   void begin();
   [[nodiscard]] bool progress_is_due(SteadyTime now) const;
-  void progress(const StatusReport& report, SteadyTime now);
+  // Gives the copy's bytes per second since the line before; 0: not known.
+  double progress(const StatusReport& report, SteadyTime now);
   // The first at once, then one line for all of some time.
   void retries(const Progress& progress, SteadyTime now);
   // Each level is said once, as it is reached.
   void oplog(const StatusReport& report);
-  // Of the copy, in bytes per second, between the two latest lines of progress; 0: not known.
-  [[nodiscard]] double clone_rate() const { return clone_rate_; }
 
  private:
   SteadyTime last_progress_{};
@@ -34,7 +32,6 @@ class ProgressLog {
   std::int64_t retries_told_ = 0;
   OplogLevel oplog_told_ = OplogLevel::fine;
   std::optional<std::pair<SteadyTime, std::int64_t>> rate_from_;
-  double clone_rate_ = 0;
 };
 
 }  // namespace plm

@@ -366,7 +366,7 @@ void CopyScheduler::return_pending(const Uuid& collection, std::size_t index) {
   if (gone_.contains(collection)) return;
   Pending& pending = pending_.at(collection);
   pending.returned.insert(index);
-  by_weight_.emplace(pending.weight, collection);
+  look_for_pending(*parts_.catalog.find(collection), pending);
 }
 
 void CopyScheduler::stop(const Uuid& collection) {

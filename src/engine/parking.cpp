@@ -11,11 +11,10 @@ void Parking::restore(const ParkedDocument& document) {
   const std::lock_guard lock(mutex_);
   bson::OwnedValue id = document.id;
   const DocumentKey key{document.collection, id.value(), bson::hash(id.value())};
-  if (documents_.emplace(key, ParkedDocument{document.collection, document.ns, std::move(id), document.reason})
-          .second) {
-    ++count_;
-    progress_.park(document.text());
-  }
+  if (const auto present = documents_.find(key); present != documents_.end()) erase(present);
+  documents_.emplace(key, ParkedDocument{document.collection, document.ns, std::move(id), document.reason});
+  ++count_;
+  progress_.park(document.text());
 }
 
 bool Parking::holds(const Operation& operation) const {
@@ -24,8 +23,6 @@ bool Parking::holds(const Operation& operation) const {
   return documents_.contains(key_of(operation));
 }
 
-// Once more with another reason, the old entry goes: the last one is what there
-// is to do something about.
 Status Parking::park(const Operation& operation, const Error& reason) {
   ParkedDocument document{operation.collection->source_uuid, operation.collection->ns, bson::OwnedValue(operation.id),
                           reason.message};
@@ -40,10 +37,6 @@ Status Parking::park(const Operation& operation, const Error& reason) {
   if (auto saved = store_.save({&change, 1}); !saved) return fail(saved.error().within("saving a parked document"));
   log::warn("a document cannot be written to the target; it is parked",
             {{"namespace", document.ns.text()}, {"code", reason.server_code}, {"reason", reason.message}});
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto present = documents_.find(key_of(operation)); present != documents_.end()) erase(present);
-  }
   restore(document);
   return {};
 }

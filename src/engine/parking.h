@@ -19,7 +19,8 @@ class Parking {
  public:
   Parking(StateStore& store, Progress& progress) : store_(store), progress_(progress) {}
 
-  // Parked by an earlier process.
+  // Parked by an earlier process, or now. One that is parked already gets another
+  // name and reason: the last one is what there is to do something about.
   void restore(const ParkedDocument& document);
 
   [[nodiscard]] bool empty() const { return count_.load() == 0; }

@@ -16,11 +16,13 @@ std::string comment_of(Epoch epoch, std::int64_t generation) {
 }  // namespace
 
 // Those of the generation before that are answered meanwhile are waited for too.
-Result<std::string> StructureCommands::settled_comment(Connection& connection) {
+Result<std::string> StructureCommands::settled_comment() {
   const std::lock_guard lock(mutex_);
   const Epoch epoch = writers_.epoch();
   if (unsettled_) {
-    auto done = wait_until_done(connection, fmt::format("^{}$", comment_of(epoch, generation_)));
+    auto connection = pool_.connect();
+    if (!connection) return fail(std::move(connection.error()));
+    auto done = wait_until_done(*connection, fmt::format("^{}$", comment_of(epoch, generation_)));
     if (!done) return fail(std::move(done.error()));
     ++generation_;
     unsettled_ = false;
@@ -29,20 +31,15 @@ Result<std::string> StructureCommands::settled_comment(Connection& connection) {
 }
 
 Status StructureCommands::run(const std::string& database, bson::Builder& command) {
-  if (auto confirmed = writers_.confirm_lease(); !confirmed) return confirmed;
-  auto connection = pool_.connect();
-  if (!connection) return fail(connection.error());
-  auto comment = settled_comment(*connection);
+  auto comment = settled_comment();
   if (!comment) return fail(std::move(comment.error()));
   command.append("comment", *comment);
-  append_majority_write(command);
-  auto reply = connection->run(database, command.view());
-  if (reply) return {};
-  if (reply.error().code == ErrorCode::network) {
+  const Status done = run_long(pool_, database, command);
+  if (!done && done.error().code == ErrorCode::network) {
     const std::lock_guard lock(mutex_);
     unsettled_ = true;
   }
-  return fail(reply.error());
+  return done;
 }
 
 Status StructureCommands::run_long(Pool& patient, const std::string& database, bson::Builder& command) {

@@ -21,14 +21,14 @@ class StructureCommands {
   StructureCommands(Pool& pool, Writers& writers) : pool_(pool), writers_(writers) {}
 
   // Waits for a majority. Errors: superseded, and those of the server; after one of
-  // the network the command may have had its effect, but will have none later.
+  // the network the outcome is unknown.
   Status run(const std::string& database, bson::Builder& command);
-  // For what may take longer than a command may, as long as `patient` allows: the
-  // caller waits for its end by other means.
+  // For what may take longer than a command may, as long as `patient` allows: not
+  // waited for by the next; the caller waits for its end by other means.
   Status run_long(Pool& patient, const std::string& database, bson::Builder& command);
 
  private:
-  Result<std::string> settled_comment(Connection& connection);
+  Result<std::string> settled_comment();
 
   Pool& pool_;
   Writers& writers_;

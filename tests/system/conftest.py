@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from pymongo.collection import Collection
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from lab.daemon import Plm  # noqa: E402
-from lab.servers import Pair, ReplicaSet, create_pair  # noqa: E402
+from lab.proxy import Proxy, proxy_to  # noqa: E402
+from lab.servers import Pair, ReplicaSet, create_pair, uri  # noqa: E402
 
 # Fault points; TTL that acts within a second, so that "nothing is removed" can be seen quickly.
 PARAMETERS = {"enableTestCommands": 1, "ttlMonitorSleepSecs": 1, "shutdownTimeoutMillisForSignaledShutdown": 100}
@@ -130,27 +131,49 @@ def expires(collection: Collection, seconds: float = 20) -> bool:
 
 
 @contextmanager
-def slow_command(server: ReplicaSet, command: str, milliseconds: int = 150) -> Iterator[None]:
+def fail_commands(server: ReplicaSet, mode: str | dict[str, int], **data: Any) -> Iterator[None]:
+    """The fault point failCommand, for a while."""
+    server.fail_point("failCommand", mode, **data)
+    try:
+        yield
+    finally:
+        server.fail_point("failCommand", "off")
+
+
+def slow_command(server: ReplicaSet, command: str, milliseconds: int = 150) -> AbstractContextManager[None]:
     """Each of these commands takes this much longer: the middle of a copy becomes a place to stand on."""
-    server.fail_point("failCommand", "alwaysOn", failCommands=[command], blockConnection=True, blockTimeMS=milliseconds)
-    try:
-        yield
-    finally:
-        server.fail_point("failCommand", "off")
+    return fail_commands(server, "alwaysOn", failCommands=[command], blockConnection=True, blockTimeMS=milliseconds)
 
 
-@contextmanager
-def failing(server: ReplicaSet, commands: list[str], times: int, **answer: Any) -> Iterator[None]:
+def failing(server: ReplicaSet, commands: list[str], times: int, **answer: Any) -> AbstractContextManager[None]:
     """The next of these commands that plm sends get this answer."""
-    data = {"appName": CLIENT["appName"], "failCommands": commands, **answer}
-    server.fail_point("failCommand", {"times": times}, **data)
-    try:
-        yield
-    finally:
-        server.fail_point("failCommand", "off")
+    return fail_commands(server, {"times": times}, appName=CLIENT["appName"], failCommands=commands, **answer)
 
 
 def copying(status: dict) -> bool:
     """In the middle of the copy: some of it is done, some is not."""
     sync = status["initialSync"]
     return sync["clonedSizeBytes"] > 0 and not sync["cloneCompleted"]
+
+
+@contextmanager
+def middle_of_the_copy(pair: Pair, plm: Plm, milliseconds: int, **options: Any) -> Iterator[None]:
+    """Starts plm and a job, whose inserts take so much longer; what is done here ends before the copy does."""
+    plm.run()
+    with slow_command(pair.target, "insert", milliseconds):
+        plm.start(**SMALL_STEPS, **options)
+        plm.wait_for("the middle of the copy", copying)
+        yield
+        assert not plm.status()["initialSync"]["cloneCompleted"]
+    plm.wait_synced()
+
+
+@pytest.fixture
+def proxy(pair: Pair) -> Iterator[Proxy]:
+    with proxy_to(pair.target.port) as proxy:
+        yield proxy
+
+
+def behind(proxy: Proxy, server: ReplicaSet) -> str:
+    """The URI of plm for a way through the proxy."""
+    return uri(proxy.port, None, server.plm_user, directConnection="true", **CLIENT)

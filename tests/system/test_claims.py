@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 from bson import Timestamp
-from conftest import CLIENT, both_modes
+from conftest import CLIENT, both_modes, fail_commands
 from lab.compare import differences
 from lab.daemon import Plm, Refused, replicated_time
 from lab.load import fill
@@ -19,15 +18,10 @@ WHOLE_STREAM = "admin.$cmd.aggregate"
 COUNT = 5000  # of documents that one transaction changes
 
 
-@contextmanager
-def refusing(server: ReplicaSet, commands: list[str], *, after: int = 0, **which: str) -> Iterator[None]:
+def refusing(server: ReplicaSet, commands: list[str], *, after: int = 0, **which: str) -> AbstractContextManager[None]:
     """plm's commands of these names fail, all but the first few."""
     data: dict[str, Any] = {"appName": CLIENT["appName"], "failCommands": commands, "errorCode": LOCK_TIMEOUT, **which}
-    server.fail_point("failCommand", {"skip": after} if after else "alwaysOn", **data)
-    try:
-        yield
-    finally:
-        server.fail_point("failCommand", "off")
+    return fail_commands(server, {"skip": after} if after else "alwaysOn", **data)
 
 
 def one_tick_less(time: Timestamp) -> Timestamp:

@@ -10,12 +10,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import CLIENT, SMALL_STEPS, both_modes, copying, failing, slow_command
+from conftest import CLIENT, SMALL_STEPS, behind, both_modes, copying, failing, slow_command
 from lab.compare import differences
 from lab.daemon import Plm
 from lab.load import fill
-from lab.proxy import Proxy, proxy_to
-from lab.servers import STATE_DATABASE, uri
+from lab.servers import STATE_DATABASE
 
 FENCE_IS_GONE = 26
 TOO_OLD = 225
@@ -23,16 +22,9 @@ UUID_DOES_NOT_MATCH = 361
 
 
 @pytest.fixture
-def proxy(pair) -> Iterator[Proxy]:
-    with proxy_to(pair.target.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def plm(pair, proxy, tmp_path, portable) -> Iterator[Plm]:
     """Its way to the target leads through the proxy."""
-    target = uri(proxy.port, None, pair.target.plm_user, directConnection="true", **CLIENT)
-    daemon = Plm(pair.source.uri(**CLIENT), target, tmp_path, portable=portable)
+    daemon = Plm(pair.source.uri(**CLIENT), behind(proxy, pair.target), tmp_path, portable=portable)
     yield daemon
     daemon.stop()
 

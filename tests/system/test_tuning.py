@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import CLIENT, slow_command
+from conftest import CLIENT, behind, slow_command
 from lab.daemon import Plm, run_plm
 from lab.load import fill
-from lab.proxy import Command, Proxy, proxy_to
-from lab.servers import STATE_DATABASE, ReplicaSet, free_port, uri
+from lab.proxy import Command
+from lab.servers import STATE_DATABASE, ReplicaSet, free_port
 
 FLAGS = (
     "--clone-num-parallel-collections",
@@ -20,12 +20,6 @@ FLAGS = (
     "--repl-num-workers",
     "--repl-bulk-ops-size",
 )
-
-
-@pytest.fixture
-def proxy(pair) -> Iterator[Proxy]:
-    with proxy_to(pair.target.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture
@@ -44,8 +38,7 @@ def sent(proxy) -> list[Command]:
 @pytest.fixture
 def watched(pair, proxy, tmp_path) -> Iterator[Plm]:
     """A plm whose way to the target leads through the proxy."""
-    target = uri(proxy.port, None, pair.target.plm_user, directConnection="true", **CLIENT)
-    daemon = Plm(pair.source.uri(**CLIENT), target, tmp_path / "watched")
+    daemon = Plm(pair.source.uri(**CLIENT), behind(proxy, pair.target), tmp_path / "watched")
     yield daemon
     daemon.stop()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from conftest import SMALL_STEPS, both_modes, copying, slow_command
+from conftest import both_modes, copying, middle_of_the_copy, slow_command
 from lab.compare import differences
 from lab.load import fill
 from pymongo.database import Database
@@ -136,14 +136,9 @@ def test_one_name_is_taken_ten_times_by_all_kinds(pair, plm, stage, killed):
                 plm.kill9()
                 plm.run()
 
-    plm.run()
-    with slow_command(pair.target, "insert", 100):
-        plm.start(**SMALL_STEPS)
-        plm.wait_for("the middle of the copy", copying)
+    with middle_of_the_copy(pair, plm, 100):
         if stage == "copying":
             burst()
-        assert not plm.status()["initialSync"]["cloneCompleted"]
-    plm.wait_synced()
     if stage == "following":
         burst()
     plm.wait_applied(pair.source.cluster_time())
@@ -249,17 +244,12 @@ def test_changes_across_the_border_of_the_filter(pair, plm, stage, change):
     fill(source, "b", "in", 20)
     target.a.out.insert_one({"_id": "of the target"})
     target.c["in"].insert_one({"_id": "of the target"})
-    plm.run()
-    with slow_command(pair.target, "insert", 100):
-        plm.start(includeNamespaces=SELECTED, **SMALL_STEPS)
-        plm.wait_for("the middle of the copy", copying)
+    with middle_of_the_copy(pair, plm, 100, includeNamespaces=SELECTED):
         if stage != "following":
             ACROSS[change](source.a)
         if stage == "killed":
             plm.kill9()
             plm.run()
-        assert not plm.status()["initialSync"]["cloneCompleted"]
-    plm.wait_synced()
     if stage == "following":
         ACROSS[change](source.a)
     plm.wait_applied(pair.source.cluster_time())

@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bson.raw_bson import RawBSONDocument
 from conftest import both_modes, copying, slow_command
 from lab.compare import differences
 from lab.load import fill
@@ -21,8 +20,6 @@ KEYS_ONLY = "too many changes to keep while a range is copied"
 AGAIN = "too many documents change while a range is copied"
 # The least that plm takes; a sixth of it holds what is kept, about 21 MB.
 LITTLE_MEMORY = ("--memory-limit", "128MiB")
-
-
 COUNT = 6000
 
 

@@ -1,4 +1,4 @@
-"""Commands that write by more than one way: findAndModify, bulk writes that a driver sends again, mapReduce and $merge.
+"""Commands that write by more than one way: findAndModify, bulk writes, mapReduce and $merge.
 Each runs on a collection that is being copied and on one that is followed."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import SMALL_STEPS, both_modes, copying, slow_command
+from conftest import both_modes, middle_of_the_copy
 from lab.compare import differences
 from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateMany, UpdateOne
 from pymongo.database import Database
@@ -133,13 +133,8 @@ def test_what_a_command_writes_arrives(pair, plm, write):
     client = pair.source.admin
     for name in ("copied", "followed"):
         fill(client[name])
-    plm.run()
-    with slow_command(pair.target, "insert", 400):
-        plm.start(**SMALL_STEPS)
-        plm.wait_for("the middle of the copy", copying)
+    with middle_of_the_copy(pair, plm, 400):
         write(client.copied)
-        assert not plm.status()["initialSync"]["cloneCompleted"]
-    plm.wait_synced()
     plm.wait_applied(pair.source.cluster_time())
     assert differences(pair.source, pair.target, synchronising=True) == []
     write(client.followed)
