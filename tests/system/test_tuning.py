@@ -99,7 +99,7 @@ def test_so_many_ranges_are_copied_at_a_time(pair, plm, flags, workers):
 def test_so_many_collections_are_copied_at_a_time(pair, plm, limit, collections):
     """Each is one range here, so one insert at a time is its."""
     for name in "bcd":
-        fill(pair.source.admin, "a", name, 900)
+        fill(pair.source.admin, "a", name, 4000)
     with slow_command(pair.target, "insert", 200):
         start(plm, "--clone-num-read-workers", "4", "--clone-read-batch-size", "40KB", *limit)
         assert most_while_copying(plm, lambda: under_way(pair.target, "insert", "a.")) == collections
