@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import random
+import re
 from typing import Any
 
 import bson
@@ -175,6 +176,43 @@ def test_pre_images_and_validators_are_options_like_others(pair, plm):
     assert differences(pair.source, pair.target, synchronising=True) == []
     plm.finish()
     assert differences(pair.source, pair.target) == []
+
+
+@both_modes
+def test_options_of_the_storage_engine_arrive(pair, plm):
+    """In the catalog, and in what the target's storage engine makes of them; also for indexes that do not name any."""
+    source = pair.source.admin.a
+    compressed = {"wiredTiger": {"configString": "block_compressor=zlib"}}
+    defaults = {"storageEngine": {"wiredTiger": {"configString": "prefix_compression=false"}}}
+    own = {"wiredTiger": {"configString": "prefix_compression=true,block_compressor=snappy"}}
+
+    def fill(name: str, **options: Any) -> None:
+        source.command({"create": name, "storageEngine": compressed, "indexOptionDefaults": defaults, **options})
+        source[name].insert_many([{"_id": n, "n": n, "m": n} for n in range(100)])
+        source[name].create_index("n", unique=True)
+        source[name].create_index("m", storageEngine=own)
+
+    def files(server, name: str) -> dict[str, str]:
+        """How they were made. What became unique later keeps the format that it had."""
+        stats = server.admin.a.command("collStats", name, indexDetails=True)
+        details = {"collection": stats["wiredTiger"], **stats["indexDetails"]}
+        return {part: re.sub(r"formatVersion=\d+", "", detail["creationString"]) for part, detail in details.items()}
+
+    fill("copied")
+    fill("copied_capped", capped=True, size=100_000)
+    source.command({"create": "copied_clustered", "storageEngine": compressed, "clusteredIndex": CLUSTERED})
+    follow(plm)
+    fill("later")
+    fill("later_capped", capped=True, size=100_000)
+    source.later.update_many({}, {"$set": {"x": 1}})
+    source.later.rename("renamed")
+    applied(plm, pair)
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+    for name in source.list_collection_names():
+        there, here = files(pair.target, name), files(pair.source, name)
+        assert there == here and "block_compressor=zlib" in there["collection"], name
+    assert "prefix_compression=false" in files(pair.target, "renamed")["n_1"]
 
 
 @both_modes
