@@ -46,6 +46,7 @@ bson::Document create_indexes_command(const Twin& twin, std::span<const IndexSpe
     for (const IndexSpec& index : indexes) array.append(with_collation(index.spec.view()));
   }
   if (!twin.uuid.is_nil()) twin.uuid.append_to(command, "collectionUUID");
+  command.append("commitQuorum", "majority");  // the server's default waits for members that are away, too
   {
     auto concern = command.document("writeConcern");
     concern->append("w", "majority");

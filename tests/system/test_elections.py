@@ -1,4 +1,5 @@
-"""Replica sets of three: events flow again within seconds of a new primary being there, whatever became of the old one."""
+"""Replica sets of three: events flow again within seconds of a new primary being there, whatever became of the old one;
+and members that are away hold nothing up."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import PARAMETERS
-from lab.compare import differences
+from conftest import CLIENT, PARAMETERS
+from lab.compare import differences, indexes
 from lab.daemon import Plm
 from lab.load import fill
 from lab.servers import SOURCE_ROLES, TARGET_ROLES, MemberSet, Pair, ReplicaSet
@@ -28,12 +29,12 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 @pytest.fixture
-def plm(sets: Pair, tmp_path) -> Iterator[Plm]:
-    """With the settings that a user has: nothing beside the members."""
+def plm(sets: Pair, tmp_path, portable: bool) -> Iterator[Plm]:
+    """With the settings that a user has: nothing beside the members, and a name for fault points."""
     for side in sets:
         side.heal()
     sets.wipe()
-    daemon = Plm(sets.source.uri(), sets.target.uri(), tmp_path)
+    daemon = Plm(*(side.uri(appName=CLIENT["appName"]) for side in sets), tmp_path, portable=portable)
     yield daemon
     daemon.stop()
 
@@ -83,5 +84,29 @@ def test_events_flow_again_soon_after_an_election(sets, plm, side, leave):
     print(f"flows again after {took:.2f} s")
     assert took < FLOWS_WITHIN
     changed.heal()
+    plm.finish()
+    assert differences(sets.source, sets.target) == []
+
+
+def test_indexes_are_built_while_a_member_of_the_target_is_away(sets, plm):
+    """Those of the copy, and one that comes with the stream."""
+    collection = sets.source.admin.a.b
+    fill(sets.source.admin, "a", "b", 3000, size=1000)  # too much for indexes that are made before the data
+    collection.create_index("n")
+    primary, _ = sets.target.wait_primary()
+    away = next(member for member in sets.target.members if member is not primary)
+    away.freeze()
+    try:
+        plm.run()
+        plm.start()
+        plm.wait_synced()
+        collection.create_index([("n", -1)])
+        plm.wait_applied(sets.source.cluster_time())
+        deadline = time.monotonic() + 20
+        while len(indexes(sets.target.admin, "a", "b")) < 3:
+            assert time.monotonic() < deadline, plm.status()
+            time.sleep(0.05)
+    finally:
+        away.thaw()
     plm.finish()
     assert differences(sets.source, sets.target) == []
