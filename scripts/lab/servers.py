@@ -31,7 +31,7 @@ STATE_DATABASE = "percona_link_mongodb"
 
 # The least that plm's two users need; README names the same roles.
 SOURCE_ROLES = ("backup", "clusterMonitor", "readAnyDatabase")
-TARGET_ROLES = ("restore", "clusterMonitor", "clusterManager", "readWriteAnyDatabase")
+TARGET_ROLES = ("restore", "clusterMonitor", "readWriteAnyDatabase")
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ void add_connection_flags(CLI::App& app, Flags& flags) {
 
 void add_start_flags(CLI::App& app, Flags& flags) {
   app.get_formatter()->column_width(42);
-  app.add_option("--include-namespaces", flags.include, "db.coll or db.*, separated by commas (all)")
+  app.add_option("--include-namespaces", flags.include, "db.coll or db.*, separated by commas")
       ->type_name("NAMES")
       ->option_text("NAMES")  // without CLI11's "..." behind it
       ->allow_extra_args(false);
@@ -99,6 +99,7 @@ void add_start_flags(CLI::App& app, Flags& flags) {
                    fmt::format("{} (0: plm chooses)", field.help))
         ->type_name(field.is_size() ? "SIZE" : "NUMBER");
   }
+  app.footer("What is not given here is as the daemon was given it; it replicates everything unless told otherwise.");
 }
 
 void add_resume_flags(CLI::App& app, Flags& flags) {

@@ -18,8 +18,7 @@ struct Need {
 
 // All of them are granted by backup, clusterMonitor and readAnyDatabase together.
 std::span<const Need> source_needs();
-// All of them are granted by restore, clusterMonitor, clusterManager and
-// readWriteAnyDatabase together.
+// All of them are granted by restore, clusterMonitor and readWriteAnyDatabase together.
 std::span<const Need> target_needs();
 
 // Compares the privileges of the connected user with `needs`. A server without

@@ -10,8 +10,10 @@
 namespace plm {
 
 void tune_allocator() {
+  // Buffers of the usual batches are used again, which spares page faults; those of
+  // the largest documents are given back, or each arena would come to hold several.
   // NOLINTNEXTLINE(concurrency-mt-unsafe): called before any thread is made
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_MMAP_THRESHOLD, 8 << 20);
   // NOLINTNEXTLINE(concurrency-mt-unsafe): called before any thread is made
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
 }

@@ -3,9 +3,9 @@
 
 namespace plm {
 
-// Lets the allocator keep the large buffers of replies and commands instead of
-// giving each back to the kernel: reading costs a quarter of the CPU. First
-// thing in main, before any thread.
+// Lets the allocator keep the buffers of replies and commands, but for the very
+// large ones, instead of giving each back to the kernel: reading costs a quarter of
+// the CPU. First thing in main, before any thread.
 void tune_allocator();
 
 namespace mongo {

@@ -123,7 +123,7 @@ def make_plm(tmp_path):
 
 
 def test_source_and_target_must_differ(pair, make_plm):
-    user = User("both", "both", SOURCE_ROLES + ("restore", "clusterManager", "readWriteAnyDatabase"))
+    user = User("both", "both", SOURCE_ROLES + ("restore", "readWriteAnyDatabase"))
     pair.source.add_user(user)
     try:
         pair.source.admin.a.b.insert_one({"_id": 1})

@@ -49,8 +49,8 @@ def refused_naming(plm, side: str) -> bool:
         ("source", ("backup", "clusterMonitor")),
         ("source", ("clusterMonitor", "readAnyDatabase")),
         ("target", ()),
-        ("target", ("restore", "clusterMonitor", "clusterManager")),
-        ("target", ("clusterMonitor", "clusterManager", "readWriteAnyDatabase")),
+        ("target", ("restore", "clusterMonitor")),
+        ("target", ("clusterMonitor", "readWriteAnyDatabase")),
     ],
 )
 def test_a_missing_privilege_is_named(pair, limited, side, roles):
@@ -63,8 +63,7 @@ def test_a_missing_privilege_is_named(pair, limited, side, roles):
     "side, roles",
     [
         ("source", ("backup", "readAnyDatabase")),
-        ("target", ("restore", "clusterManager", "readWriteAnyDatabase")),
-        ("target", ("restore", "clusterMonitor", "readWriteAnyDatabase")),
+        ("target", ("restore", "readWriteAnyDatabase")),
     ],
 )
 def test_without_a_role_a_job_is_refused_or_works_to_its_end(pair, limited, side, roles):
