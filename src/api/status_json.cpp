@@ -80,6 +80,9 @@ ordered_json finalization_json(const StatusReport::Finalization& finalization) {
   ordered_json out;
   out["completed"] = finalization.completed;
   out["startedAt"] = iso_date(finalization.started_at);
+  if (finalization.collections_total > 0) {
+    out["collections"] = {{"total", finalization.collections_total}, {"done", finalization.collections_done}};
+  }
   if (finalization.completed_at) out["completedAt"] = iso_date(*finalization.completed_at);
   out["unsuccessfulIndexes"] = ordered_json::array();
   for (const UnsuccessfulIndex& index : finalization.unsuccessful_indexes) {

@@ -81,6 +81,15 @@ TEST(StatusJson, NamesWhatWasWaived) {
       {"namespace": "db.b", "_id": 7, "reason": "no"}]})"));
 }
 
+TEST(StatusJson, CountsTheCollectionsWhileTheyAreMadeReal) {
+  StatusReport report;
+  report.finalization = StatusReport::Finalization{};
+  EXPECT_FALSE(json::parse(status_json(report))["finalization"].contains("collections"));
+  report.finalization->collections_done = 3;
+  report.finalization->collections_total = 40;
+  EXPECT_EQ(json::parse(status_json(report))["finalization"]["collections"], json::parse(R"({"total": 40, "done": 3})"));
+}
+
 TEST(StatusJson, OfAnIdleProgramIsOkAndZeros) {
   const json status = json::parse(status_json({}));
   EXPECT_EQ(status["ok"], true);

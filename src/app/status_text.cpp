@@ -100,9 +100,14 @@ void add_parked(Lines& lines, const ordered_json& parked) {
 
 void add_finalization(Lines& lines, const ordered_json& finalization) {
   const auto started = finalization.at("startedAt").get<std::string>();
-  const auto completed = finalization.find("completedAt");
-  lines.add("finalize", "started {}, {}", started,
-            completed == finalization.end() ? "under way" : "completed " + completed->get<std::string>());
+  std::string how_far = "under way";
+  if (const auto completed = finalization.find("completedAt"); completed != finalization.end()) {
+    how_far = "completed " + completed->get<std::string>();
+  } else if (const auto collections = finalization.find("collections"); collections != finalization.end()) {
+    how_far = fmt::format("{} of {} collections compared", format_count(collections->at("done").get<std::int64_t>()),
+                          format_count(collections->at("total").get<std::int64_t>()));
+  }
+  lines.add("finalize", "started {}, {}", started, how_far);
   for (const auto& index : finalization.at("unsuccessfulIndexes")) {
     lines.add(index.at("type").get<std::string>(), "index {} of {} {}: {}", index.at("indexName").get<std::string>(),
               index.at("namespace").get<std::string>(), index.at("keys").dump(), index.at("reason").get<std::string>());

@@ -100,6 +100,18 @@ TEST(StatusText, ReportsAFinalizationWithWhatFailed) {
             "warning      the source is still written\n");
 }
 
+TEST(StatusText, SaysHowFarAFinalizationIs) {
+  StatusReport report = report_with_servers();
+  report.state = JobState::finalizing;
+  report.finalization = StatusReport::Finalization{};
+  report.finalization->started_at = at(1764000000);
+  EXPECT_NE(text_of(report).find("finalize     started 2025-11-24T16:00:00Z, under way\n"), std::string::npos);
+  report.finalization->collections_done = 999;
+  report.finalization->collections_total = 1200;
+  EXPECT_NE(text_of(report).find("finalize     started 2025-11-24T16:00:00Z, 999 of 1,200 collections compared\n"),
+            std::string::npos);
+}
+
 TEST(StatusText, SaysUpToWhenTheTargetHasEverythingOnceTheInitialSyncIsComplete) {
   StatusReport report = report_with_servers();
   report.state = JobState::running;

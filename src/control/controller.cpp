@@ -790,7 +790,10 @@ Result<Step> Controller::convert() {
     record_.converting = true;
     record_.finalization = conversion_->record().finalization;
   }
-  if (!conversion_->done()) return step;
+  if (!conversion_->done()) {
+    tell_conversion();
+    return step;
+  }
 
   JobRecord next = record_;
   next.finalization = conversion_->record().finalization;
@@ -805,6 +808,18 @@ Result<Step> Controller::convert() {
   log::info("finalized",
             {{"failedIndexes", report.unsuccessful_indexes.size()}, {"differences", report.differences.size()}});
   return Step::waiting;
+}
+
+void Controller::tell_conversion() {
+  if (!conversion_->begun()) return;
+  const auto collections = conversion_->collections();
+  {
+    const std::lock_guard lock(mutex_);
+    record_.finalization->collections_done = collections.done;
+    record_.finalization->collections_total = collections.total;
+  }
+  const SteadyTime now = parts_.clock.steady_now();
+  if (progress_log_.progress_is_due(now)) progress_log_.conversion(collections.done, collections.total, now);
 }
 
 // Kept with the job, once each.

@@ -126,6 +126,7 @@ class Controller final : public JobControl {
   // Finalizing.
   Result<Step> advance_finalize();
   Result<Step> convert();
+  void tell_conversion();
   void note_warning(const std::string& text);
 
   Parts parts_;

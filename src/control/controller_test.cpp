@@ -1051,6 +1051,27 @@ TEST_P(FailingSaveTest, AFailureIsSaidAtOnceAndSavedLater) {
   ASSERT_TRUE(turn_until([&] { return saved_state() == JobState::failed; }));
 }
 
+TEST_F(ControllerTest, TellsHowManyCollectionsAreMadeRealAndCompared) {
+  replicate();
+  const auto total = static_cast<std::int64_t>(source_set_.collections().size());
+  ASSERT_GT(total, 1);
+  ASSERT_TRUE(controller_->finalize());
+  std::vector<std::int64_t> seen;
+  each_turn_ = [&] {
+    const StatusReport report = controller_->status();
+    if (report.state != JobState::finalizing || report.finalization->collections_total == 0) return;
+    EXPECT_EQ(report.finalization->collections_total, total);
+    if (seen.empty() || seen.back() != report.finalization->collections_done) {
+      seen.push_back(report.finalization->collections_done);
+    }
+  };
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  ASSERT_FALSE(seen.empty());
+  EXPECT_TRUE(std::ranges::is_sorted(seen));
+  EXPECT_EQ(seen.back(), total);
+  EXPECT_EQ(controller_->status().finalization->collections_total, 0);
+}
+
 // What was found out before the first index became real is not forgotten by the
 // process that goes on.
 TEST_F(ControllerTest, DifferencesThatAreKnownBeforeTheConversionOutliveACrash) {

@@ -50,6 +50,8 @@ class Conversion {
   // Saved: from here on record() is the job's record.
   [[nodiscard]] bool begun() const { return finalizer_ != nullptr; }
   [[nodiscard]] bool done() const { return begun() && finalizer_->done(); }
+  // Of the Finalizer, once begun.
+  [[nodiscard]] Finalizer::CollectionsDone collections() const { return finalizer_->collections(); }
   // With `converting`, and with what is known to differ; when done, all of it.
   [[nodiscard]] JobRecord record() const;
   [[nodiscard]] const Progress& progress() const { return progress_; }

@@ -50,6 +50,10 @@ StatusReport report_of(const SavedJob& job) {
   out.last_replicated = job.position.complete;
   out.initial_sync.completed = job.position.sync_completed;
   out.initial_sync.clone_completed = job.position.clone_completed;
+  const CollectionStats& removed = job.catalog.copied_and_removed();
+  out.initial_sync.estimated_bytes = removed.size_bytes;
+  out.initial_sync.cloned_bytes = removed.size_bytes;
+  out.initial_sync.cloned_documents = removed.documents;
   for (const auto& [uuid, collection] : job.catalog.collections()) {
     out.initial_sync.estimated_bytes += collection.estimate.size_bytes;
     out.initial_sync.cloned_bytes += collection.copied.size_bytes;

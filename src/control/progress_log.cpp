@@ -45,6 +45,12 @@ double ProgressLog::progress(const StatusReport& report, SteadyTime now) {
   return rate;
 }
 
+void ProgressLog::conversion(std::int64_t collections_done, std::int64_t collections_total, SteadyTime now) {
+  last_progress_ = now;
+  log::info("progress", {{"state", name_of(JobState::finalizing)},
+                         {"collections", fmt::format("{}/{}", collections_done, collections_total)}});
+}
+
 void ProgressLog::retries(const Progress& progress, SteadyTime now) {
   const std::int64_t retries = progress.retries;
   if (retries == retries_told_ || now - last_retries_ < kLineInterval) return;

@@ -21,6 +21,8 @@ class ProgressLog {
   [[nodiscard]] bool progress_is_due(SteadyTime now) const;
   // Gives the copy's bytes per second since the line before; 0: not known.
   double progress(const StatusReport& report, SteadyTime now);
+  // Of finalize, when nothing is replicated any more.
+  void conversion(std::int64_t collections_done, std::int64_t collections_total, SteadyTime now);
   // The first at once, then one line for all of some time.
   void retries(const Progress& progress, SteadyTime now);
   // Each level is said once, as it is reached.

@@ -43,6 +43,8 @@ void Catalog::remove(const Uuid& uuid) {
   changes_.collections.erase(uuid);
   std::erase_if(changes_.ranges, [&](const auto& entry) { return entry.first == uuid; });
   changes_.removed[uuid] = found->second.ranges.size();
+  copied_and_removed_.documents += found->second.copied.documents;
+  copied_and_removed_.size_bytes += found->second.copied.size_bytes;
   collections_.erase(found);
 }
 

@@ -109,6 +109,10 @@ class Catalog {
   [[nodiscard]] Collection* find(const Uuid& uuid);
   Collection& add(Collection collection);
   void remove(const Uuid& uuid);
+  // What had been copied of collections that were removed; with it, what a job tells
+  // of its copy never goes back.
+  [[nodiscard]] const CollectionStats& copied_and_removed() const { return copied_and_removed_; }
+  void restore_copied_and_removed(const CollectionStats& saved) { copied_and_removed_ = saved; }
 
   [[nodiscard]] CollectionSpec* find_view(const Namespace& ns);
   void put_view(CollectionSpec view);
@@ -128,6 +132,7 @@ class Catalog {
   std::unordered_map<Uuid, Collection, UuidHash> collections_;
   std::map<Namespace, CollectionSpec> views_;
   Changes changes_;
+  CollectionStats copied_and_removed_;
 };
 
 }  // namespace plm

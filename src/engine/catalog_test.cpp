@@ -96,6 +96,16 @@ TEST(Catalog, WhatIsRemovedIsNotSavedAgain) {
   EXPECT_EQ(changes.removed, (std::map<Uuid, std::size_t>{{uuid_of(1), 3}}));
 }
 
+TEST(Catalog, WhatWasCopiedOfRemovedCollectionsIsCountedOn) {
+  Catalog catalog;
+  catalog.restore_copied_and_removed({1, 100});
+  catalog.add(collection(1, {"db", "a"})).copied = {2, 50};
+  catalog.add(collection(2, {"db", "b"})).copied = {4, 10};
+  catalog.remove(uuid_of(1));
+  EXPECT_EQ(catalog.copied_and_removed().documents, 3);
+  EXPECT_EQ(catalog.copied_and_removed().size_bytes, 150);
+}
+
 TEST(Catalog, AViewIsItsName) {
   Catalog catalog;
   CollectionSpec view;

@@ -101,6 +101,12 @@ bool Finalizer::done() const {
   return tasks_left_ == 0;
 }
 
+Finalizer::CollectionsDone Finalizer::collections() const {
+  const auto total = static_cast<std::int64_t>(catalog_.collections().size());
+  const std::lock_guard lock(mutex_);
+  return {total - static_cast<std::int64_t>(collections_left_), total};
+}
+
 FinalReport Finalizer::report() const {
   const std::lock_guard lock(mutex_);
   FinalReport out = known_before_;

@@ -4,6 +4,7 @@
 // every step can be repeated, and several threads may make steps at once.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -41,6 +42,11 @@ class Finalizer final : public Role {
   // Any thread.
   Result<Step> step() override;
   [[nodiscard]] bool done() const;
+  struct CollectionsDone {
+    std::int64_t done = 0;
+    std::int64_t total = 0;
+  };
+  [[nodiscard]] CollectionsDone collections() const;
   // What is known so far, in the order of names.
   [[nodiscard]] FinalReport report() const;
 

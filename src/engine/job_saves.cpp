@@ -39,6 +39,7 @@ std::uint64_t JobSaves::save() {
   next_.dirty_until = std::max(next_.dirty_until, parts_.progress.read_ahead.get());
   next_.events_read = parts_.progress.events_read;
   next_.events_applied = parts_.progress.events_applied;
+  next_.copied_and_removed = parts_.catalog.copied_and_removed();
   const Catalog::Changes changes = parts_.catalog.take_changes();
   for (const Uuid& uuid : changes.collections) {
     if (parts_.catalog.find(uuid)->twin_state == TwinState::unsaved) twins_.push_back(uuid);

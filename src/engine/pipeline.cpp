@@ -20,6 +20,8 @@ Pipeline::Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, 
   progress_.events_read = job.position.events_read;
   progress_.events_applied = job.position.events_applied;
   for (const ParkedDocument& parked : job.parked) parking_.restore(parked);
+  progress_.copied_bytes = job.catalog.copied_and_removed().size_bytes;
+  progress_.copied_documents = job.catalog.copied_and_removed().documents;
   for (const auto& [uuid, collection] : job.catalog.collections()) {
     progress_.copied_bytes += collection.copied.size_bytes;
     progress_.copied_documents += collection.copied.documents;

@@ -287,6 +287,7 @@ void Router::publish() {
   const Checkpoint& safe = sender_.safe();
   out.replicated = safe.complete;
   out.safe_position = safe.position;
+  out.estimated_bytes = catalog_.copied_and_removed().size_bytes;
   bool all_copied = startup_views_.empty();
   bool any_gone = false;
   for (const auto& [uuid, collection] : catalog_.collections()) {

@@ -225,6 +225,8 @@ bson::Document to_document(const SavedPosition& position) {
   out.append_timestamp("complete", position.complete.packed());
   out.append_timestamp("dirtyUntil", position.dirty_until.packed());
   out.append("eventsRead", position.events_read).append("eventsApplied", position.events_applied);
+  out.append("removedDocuments", position.copied_and_removed.documents);
+  out.append("removedBytes", position.copied_and_removed.size_bytes);
   out.append("cloneCompleted", position.clone_completed).append("syncCompleted", position.sync_completed);
   out.append_timestamp("cloneCompletedAt", position.clone_completed_at.packed());
   out.append_timestamp("listedAt", position.listed_at.packed());
@@ -255,6 +257,7 @@ Result<SavedPosition> position_from(bson::View document) {
   out.dirty_until = time_from(document["dirtyUntil"]);
   out.events_read = document["eventsRead"].as_int64();
   out.events_applied = document["eventsApplied"].as_int64();
+  out.copied_and_removed = {document["removedDocuments"].as_int64(), document["removedBytes"].as_int64()};
   out.clone_completed = document["cloneCompleted"].as_bool();
   out.sync_completed = document["syncCompleted"].as_bool();
   out.clone_completed_at = time_from(document["cloneCompletedAt"]);
@@ -332,6 +335,7 @@ Result<std::optional<SavedJob>> load_job(StateStore& store) {
   if (!position) return fail(std::move(position.error()));
   SavedJob out;
   out.position = *std::move(position);
+  out.catalog.restore_copied_and_removed(out.position.copied_and_removed);
 
   auto collections = store.load("collections");
   if (!collections) return fail(std::move(collections.error()));

@@ -31,6 +31,7 @@ struct SavedPosition {
   ClusterTime dirty_until;
   std::int64_t events_read = 0;
   std::int64_t events_applied = 0;
+  CollectionStats copied_and_removed;  // of the catalog
   bool clone_completed = false;
   bool sync_completed = false;
   ClusterTime clone_completed_at;  // the source's time at which the clone was complete

@@ -60,6 +60,7 @@ SavedPosition example_position() {
   out.dirty_until = {25, 1};
   out.events_read = 12;
   out.events_applied = 11;
+  out.copied_and_removed = {10, 3000};
   out.clone_completed = true;
   out.sync_completed = true;
   out.clone_completed_at = {19, 1};
@@ -182,6 +183,20 @@ TEST(SavedJob, ReadsThePositionBack) {
   EXPECT_EQ(after->dropping, before.dropping);
   EXPECT_EQ(after->position.resume_token, before.position.resume_token);
   EXPECT_EQ(after->dirty_until, before.dirty_until);
+  EXPECT_EQ(after->copied_and_removed.documents, 10);
+  EXPECT_EQ(after->copied_and_removed.size_bytes, 3000);
+}
+
+TEST(SavedJob, APositionOfAnOlderPlmSaysNothingOfRemovedCollections) {
+  const bson::Document position = to_document(example_position());
+  bson::Builder old;
+  for (const bson::Element& field : position.view()) {
+    if (!field.key.starts_with("removed")) old.append(field.key, field.value);
+  }
+  const auto read = position_from(old.view());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->copied_and_removed.documents, 0);
+  EXPECT_EQ(read->events_read, 12);
 }
 
 TEST(SavedJob, APositionMayLackAToken) {
