@@ -87,7 +87,8 @@ TEST(StatusJson, CountsTheCollectionsWhileTheyAreMadeReal) {
   EXPECT_FALSE(json::parse(status_json(report))["finalization"].contains("collections"));
   report.finalization->collections_done = 3;
   report.finalization->collections_total = 40;
-  EXPECT_EQ(json::parse(status_json(report))["finalization"]["collections"], json::parse(R"({"total": 40, "done": 3})"));
+  EXPECT_EQ(json::parse(status_json(report))["finalization"]["collections"],
+            json::parse(R"({"total": 40, "done": 3})"));
 }
 
 TEST(StatusJson, OfAnIdleProgramIsOkAndZeros) {
