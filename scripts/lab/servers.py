@@ -46,17 +46,25 @@ ADMIN = User("administrator", "administrator", ("root",))
 PLM_PASSWORD = "p@ss:w/rd%#?[é]&=+ '\"$x"
 
 
+_reserved: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port that nobody listens on right now; PLM_LAB_PORTS=29000-29999 names the range to look in."""
-    first, _, last = os.environ.get("PLM_LAB_PORTS", "0-0").partition("-")
-    for _ in range(100):
+    """A port that nobody listens on, and none of those that outgoing connections take by themselves. No other process
+    that asks here gets it as long as this one lives."""
+    for _ in range(1000):
+        port = random.randint(10_000, 32_000)
+        reservation = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe:
             try:
-                probe.bind(("127.0.0.1", random.randint(int(first), int(last))))
-                return probe.getsockname()[1]
-            except OSError:
-                continue  # somebody has it
-    raise OSError("no free port in PLM_LAB_PORTS")
+                reservation.bind(f"\0plm-lab-port-{port}")
+                probe.bind(("127.0.0.1", port))
+            except OSError:  # somebody has it
+                reservation.close()
+                continue
+        _reserved.append(reservation)
+        return port
+    raise OSError("no free port")
 
 
 def mongod_path() -> Path:

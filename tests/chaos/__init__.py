@@ -3,6 +3,7 @@
 plan        what a seed decides: load, settings, faults
 load        writers that do not mind that servers go away
 daemons     one plm at work, and perhaps another one that stands by
+heart       beats that show whether events flow, and how soon again after a fault
 faults      doing a fault, and undoing it
 execute     one run against real servers
 machine     what a busy machine changes

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import signal
+import statistics
+import sys
 import tempfile
 import time
 import traceback
@@ -15,9 +18,9 @@ from queue import Empty
 
 from .execute import Lab, Outcome
 from .faults import Redone
-from .plan import ELECTIONS, plan
+from .plan import plan
 
-RECOVERED_WITHIN = 5.0  # seconds, from a primary being there
+MEDIAN_RECOVERED_WITHIN = 5.0  # seconds
 
 
 @dataclass
@@ -50,30 +53,47 @@ class Total:
             self.failed.append(outcome)
         for one in outcome.faults:
             self.faults[f"{one.fault.kind} {one.fault.side} {one.phase}"] += 1
-            if one.recovered is not None and one.fault.kind in ELECTIONS:
+            if one.recovered is not None:
                 self.recovered.append((one.recovered, f"seed {outcome.plan.seed}: {one.fault}"))
             if one.redone is not None:
                 self.redone.append(one.redone)
 
+    @property
+    def median_recovered(self) -> float:
+        return statistics.median(seconds for seconds, _ in self.recovered) if self.recovered else 0.0
+
+    @property
+    def is_slow(self) -> bool:
+        """Of a few faults the median says nothing."""
+        return len(self.recovered) >= 10 and self.median_recovered > MEDIAN_RECOVERED_WITHIN
+
     def text(self) -> str:
+        """The last line of a campaign."""
+        kinds: Counter[str] = Counter()
+        for what, count in self.faults.items():
+            kinds[what.split()[0]] += count
+        listed = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+        longest = max((seconds for seconds, _ in self.recovered), default=0.0)
+        redone = max((one.worked for one in self.redone), default=0.0)
         return (
-            f"{self.runs} runs, {self.faults.total()} faults, {self.commands} commands, {self.events} events applied, "
+            f"{self.runs} runs, {self.faults.total()} faults ({listed}), {self.commands} commands, "
+            f"{self.events} events applied; events flow again after {self.median_recovered:.2f} s (median of "
+            f"{len(self.recovered)}), at most {longest:.1f} s; redone at most {redone:.1f} s of work; "
             f"{self.manual_steps} documented manual steps, {self.void} void, {len(self.failed)} failures"
         )
 
     def details(self) -> str:
         lines = [f"  {count:5} {what}" for what, count in sorted(self.faults.items())]
         if self.recovered:
-            seconds = sorted(one for one, _ in self.recovered)
-            median, worst = seconds[len(seconds) // 2], seconds[-1]
-            lines.append(f"recovered after {len(seconds)} elections: median {median:.2f} s, at most {worst:.2f} s")
-            slow = sorted(one for one in self.recovered if one[0] > RECOVERED_WITHIN)
+            slow = sorted(one for one in self.recovered if one[0] > MEDIAN_RECOVERED_WITHIN)
+            lines.append(f"not recovered within {MEDIAN_RECOVERED_WITHIN} s: {len(slow)} of {len(self.recovered)}")
             lines += [f"  {taken:.1f} s {where}" for taken, where in slow]
         if self.redone:
-            names = ("seconds", "events", "copied_bytes")
-            seconds, events, copied = ([getattr(one, name) for one in self.redone] for name in names)
+            names = ("worked", "seconds", "events", "copied_bytes")
+            worked, seconds, events, copied = ([getattr(one, name) for one in self.redone] for name in names)
             lines.append(
-                f"redone by {len(self.redone)} new processes: {sum(seconds)} s of changes (at most {max(seconds)}), "
+                f"redone by {len(self.redone)} new processes: at most {max(worked):.1f} s of work, "
+                f"{sum(seconds)} s of changes (at most {max(seconds)}), "
                 f"{sum(events)} events (at most {max(events)}), {sum(copied)} copied bytes (at most {max(copied)})"
             )
         return "\n".join(lines)
@@ -91,16 +111,18 @@ def run(seeds: range, settings: Settings) -> Total:
                 break
     finally:
         results.close()
-    print(total.text(), total.details(), sep="\n", flush=True)
+    print(total.details(), total.text(), sep="\n", flush=True)
     return total
 
 
 def describe(outcome: Outcome) -> str:
     recovered = ", ".join(
-        f"{one.fault.kind} {one.fault.side} {one.recovered:.1f}" for one in outcome.faults if one.recovered is not None
+        f"{one.fault.kind} {one.fault.side} {one.recovered:.2f}" for one in outcome.faults if one.recovered is not None
     )
     head = f"seed {outcome.plan.seed}: {len(outcome.faults)} faults, {outcome.events} events, {outcome.seconds:.0f} s"
     lines = [head + (f"; recovered after {recovered} s" if recovered else "")]
+    if redone := [one.redone.worked for one in outcome.faults if one.redone]:
+        lines[0] += f"; redone {max(redone):.1f} s"
     if outcome.void:
         lines[0] += f" VOID: {outcome.void}"
     if outcome.failures:
@@ -143,6 +165,7 @@ def _results(seeds: range, settings: Settings) -> Iterator[Outcome]:
 
 
 def _work(seeds: range, settings: Settings, deadline: float | None, done, stop) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers are ended, too
     folder = Path(tempfile.mkdtemp(prefix="plm-chaos-"))
     lab = None
     seed: int | None = None
@@ -152,7 +175,7 @@ def _work(seeds: range, settings: Settings, deadline: float | None, done, stop) 
             if stop.is_set() or (deadline and time.time() > deadline):
                 break
             outcome = lab.run(plan(seed))
-            if outcome.failures or outcome.void:
+            if outcome.failures or outcome.void or outcome.is_slow:
                 _write_down(lab, outcome, settings)
             outcome.log = ""
             done.put(outcome)

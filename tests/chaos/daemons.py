@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,9 @@ from lab.daemon import Plm, Refused, Status, replicated_time
 
 from .machine import Patience
 
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 POLL_SECONDS = 0.02
+SAMPLE_SECONDS = 0.1
 STUCK_SECONDS = 60.0
 TAKEN_OVER_WITHIN = 20.0
 # What docs/design/fencing.md leaves to a person, after a process that was frozen in the middle of a drop or a rename.
@@ -29,15 +32,39 @@ DOCUMENTED = "somebody else removed or replaced"
 class Daemons:
     """`owner` works on the target. Raises Stuck when plm fails, ends, or does not come to an end."""
 
-    def __init__(self, uris: tuple[str, str], folder: Path, *, portable: bool) -> None:
+    def __init__(self, uris: tuple[str, str], folder: Path, *, portable: bool, clock: bool = False) -> None:
         self.all = [Plm(*uris, folder / name, portable=portable) for name in ("first", "second")]
         self.owner, self.other = self.all
         self.was_frozen = False
         self.manual_steps = 0  # documented ones
+        self._clock = folder / "clock"
+        if clock:
+            self._fake_clocks()
+        self.progress = Progress(lambda: self.owner)
+        self.progress.start()
 
     def close(self) -> None:
+        self.progress.stop()
         for daemon in self.all:
             daemon.stop()
+
+    def _fake_clocks(self) -> None:
+        """Wall clocks that jump; steady ones go on as they do."""
+        assert FAKETIME.exists(), "run scripts/install-dependencies --check"
+        self.jump_to(0)
+        for daemon in self.all:
+            daemon.environment |= {
+                "LD_PRELOAD": str(FAKETIME),
+                "FAKETIME_TIMESTAMP_FILE": str(self._clock),
+                "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
+
+    def jump_to(self, seconds_ahead: int) -> None:
+        """Of the real time."""
+        written = self._clock.with_suffix(".new")
+        written.write_text(f"{seconds_ahead:+d}\n")
+        written.rename(self._clock)
 
     def log(self) -> str:
         return "\n".join(f"--- {daemon.log_path.parent.name}\n{daemon.log()}" for daemon in self.all if daemon.log())
@@ -132,6 +159,11 @@ class Daemons:
             time.sleep(POLL_SECONDS)
         return status
 
+    def check(self) -> None:
+        """That the job goes on."""
+        if (status := self.status())["state"] == "failed":
+            self._go_on_from_failure(status)
+
     def _go_on_from_failure(self, status: Status) -> None:
         if not (self.was_frozen and DOCUMENTED in status.get("error", "")):
             raise Stuck(f"failed: {status.get('error')}")
@@ -140,6 +172,48 @@ class Daemons:
 
     def until_applied(self, mark: Timestamp, seconds: float = STUCK_SECONDS) -> Status:
         return self.until(f"applied {mark}", lambda status: replicated_time(status) >= mark, seconds)
+
+
+class Progress(threading.Thread):
+    """What the plm at work says of its progress, several times a second."""
+
+    def __init__(self, owner: Callable[[], Plm]) -> None:
+        super().__init__(daemon=True)
+        self._owner = owner
+        self._ended = threading.Event()
+        self._samples: list[tuple[float, int, int]] = []  # when, copied bytes, applied events
+        self.began_anew = False  # the initial sync was complete, and then it was not
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+    def run(self) -> None:
+        completed = False
+        while not self._ended.wait(SAMPLE_SECONDS):
+            with contextlib.suppress(requests.RequestException):
+                status = requests.get(self._owner().url + "/status", timeout=2).json()
+                if status["state"] in ("idle", "standby"):
+                    continue
+                sync = status["initialSync"]
+                self._samples.append((time.monotonic(), sync["clonedSizeBytes"], status["eventsApplied"]))
+                self.began_anew |= completed and not sync["completed"]
+                completed |= sync["completed"]
+
+    def seconds_since(self, after: Status, until: float) -> float:
+        """How long the plm that ended at `until` had worked behind the place where the next one begins; at most."""
+        place = (after["initialSync"]["clonedSizeBytes"], after["eventsApplied"])
+        samples = [sample for sample in list(self._samples) if sample[0] <= until]
+        return max(self._seconds_behind(samples, number, at, until) for number, at in enumerate(place, 1))
+
+    @staticmethod
+    def _seconds_behind(samples: list[tuple[float, int, int]], number: int, place: int, until: float) -> float:
+        since = until
+        for sample in reversed(samples):
+            if sample[number] <= place:
+                return until - sample[0] if since < until else 0.0
+            since = sample[0]
+        return until - since
 
 
 def _position(status: Status) -> tuple[Any, ...]:

@@ -18,9 +18,17 @@ from lab.servers import SOURCE_ROLES, TARGET_ROLES, MemberSet, Pair, uri
 from pymongo.errors import PyMongoError
 
 from .daemons import Daemons
-from .faults import APP_NAME, Faults, Measured
+from .faults import APP_NAME, Faults, Measured, patiently
+from .heart import Heart
 from .load import BULK, COLLECTIONS, Load
 from .plan import FREEZE_PLM, Fault, Plan
+
+# Seconds. Events flow again within five of a primary being there, and that is the median of a campaign. One may take
+# longer: until its members read from the new primary, a set acknowledges only twice a second, for up to twenty seconds.
+# A busy machine gets more of both.
+RECOVERED_WITHIN = 30.0
+DEAD_CONNECTIONS_WITHIN = 30.0  # more: nobody tells, so plm finds out by the time a command takes
+REDONE_WITHIN = 30.0  # of copying or applying
 
 
 @dataclass
@@ -35,6 +43,11 @@ class Outcome:
     manual_steps: int = 0
     seconds: float = 0.0
     log: str = ""
+
+    @property
+    def is_slow(self) -> bool:
+        """Worth a look, also where the machine is to blame."""
+        return any(_took_long(self.plan, one, 1.0) for one in self.faults)
 
 
 class Lab:
@@ -70,6 +83,9 @@ class Lab:
             wire.heal()
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(MemberSet.heal, self.pair))
+        for side in self.pair:
+            user = side.plm_user
+            patiently(lambda: side.admin.admin.command("updateUser", user.name, roles=list(user.roles)))
 
     def run(self, plan: Plan) -> Outcome:
         began = time.monotonic()
@@ -79,7 +95,7 @@ class Lab:
         shutil.rmtree(folder, ignore_errors=True)
         self.heal()
         for side in self.pair:
-            _patiently(side.wipe)
+            patiently(side.wipe)
         run = _Run(self, plan, folder)
         try:
             outcome = run.outcome()
@@ -96,24 +112,23 @@ class Lab:
         return one(self.pair.source, self.wires["source"]), one(self.pair.target, self.wires["target"])
 
 
-def _patiently(action: Any) -> None:
-    """A command of ours that meets an election is given again."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return action()
-        except PyMongoError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+def _took_long(plan: Plan, measured: Measured, slower: float) -> str:
+    """What did, if anything."""
+    limit = RECOVERED_WITHIN + (DEAD_CONNECTIONS_WITHIN if plan.kills_connections else 0)
+    if measured.recovered is not None and measured.recovered > limit * slower:
+        return f"events flow again only after {measured.recovered:.1f} s"
+    if measured.redone is not None and measured.redone.worked > REDONE_WITHIN * slower:
+        return str(measured.redone)
+    return ""
 
 
 class _Run:
     def __init__(self, lab: Lab, plan: Plan, folder: Path) -> None:
         self.lab = lab
         self.plan = plan
-        self.daemons = Daemons(lab.uris(plan), folder, portable=plan.portable)
-        self.faults = Faults(lab.pair, lab.wires, self.daemons, plan.standby)
+        self.daemons = Daemons(lab.uris(plan), folder, portable=plan.portable, clock=plan.clock)
+        self.heart = Heart(lab.pair, self.daemons.check)
+        self.faults = Faults(lab.pair, lab.wires, self.daemons, self.heart, plan.standby)
         self.load = Load(lab.pair.source, plan)
 
     def outcome(self) -> Outcome:
@@ -128,10 +143,15 @@ class _Run:
         except (PyMongoError, TimeoutError, RuntimeError) as error:
             result.void = f"{type(error).__name__}: {error}"[:500]
         result.faults = self.faults.measured
+        result.failures += self._too_long()
         result.commands, result.interrupted = self.load.counted.commands, self.load.interrupted
         result.manual_steps = self.daemons.manual_steps
         result.log = self.daemons.log() + stacks
         return result
+
+    def _too_long(self) -> list[str]:
+        measured = [(_took_long(self.plan, one, one.slowness), one.fault) for one in self.faults.measured]
+        return [f"slow: {what}: {fault}" for what, fault in measured if what]
 
     def _live(self) -> Status:
         plan, daemons, source = self.plan, self.daemons, self.lab.pair.source
@@ -139,6 +159,7 @@ class _Run:
         source.admin.admin.command("setDefaultRWConcern", defaultWriteConcern=concern)
         for name in COLLECTIONS:
             fill(source.admin, BULK, name, plan.documents, size=300)
+        self.heart.first()
         if plan.slow:
             slow = {"failCommands": ["insert"], "blockConnection": True, "blockTimeMS": plan.slow, "appName": APP_NAME}
             self.lab.pair.target.fail_point("failCommand", "alwaysOn", **slow)
@@ -147,6 +168,7 @@ class _Run:
             daemons.until("idle", lambda status: status["state"] == "idle")
             daemons.request(lambda: daemons.owner.start(**plan.tuning))
             self._strike(plan.copying, "copying")
+            patiently(lambda: self.lab.pair.target.fail_point("failCommand", "off"))  # what slowed the copy
             daemons.until("synced", lambda status: status["initialSync"]["completed"])
             self._strike(plan.streaming, "streaming")
         self._quiet()
@@ -165,7 +187,7 @@ class _Run:
         target.wait_complete()
         target.fail_point("failCommand", "off")
         source.fail_point("failCommand", "off")
-        _patiently(lambda: source.admin.admin.command("killAllSessions", []))
+        patiently(lambda: source.admin.admin.command("killAllSessions", []))
         self.daemons.until("synced", lambda status: status["initialSync"]["completed"])
         self.daemons.until_applied(self.faults.mark())
 
@@ -177,13 +199,21 @@ class _Run:
         return daemons.until("finalized", lambda status: status["state"] == "finalized", 90)
 
     def _compare(self, status: Status) -> list[str]:
-        found = _patiently(self._differences)
+        found = patiently(self._differences)
         said = status["finalization"]
         if not found:
             found = [f"report: plm names differences that are none: {one}" for one in said["differences"]]
         found += [f"index: {one}" for one in said["unsuccessfulIndexes"]]
         if self.daemons.manual_steps and not any(fault.kind == FREEZE_PLM for fault in self.plan.streaming + self.plan.copying):
             found.append("manual: a step that no document names")
+        return found + self._begun_anew()
+
+    def _begun_anew(self) -> list[str]:
+        """One copy is all that there is."""
+        log = self.daemons.log()
+        found = ["anew: the initial sync was complete before"] if self.daemons.progress.began_anew else []
+        if "copying again" in log or log.count(" initial copy completed") > 1:
+            found.append("anew: the job was copied again")
         return found
 
     def _differences(self) -> list[str]:

@@ -58,8 +58,8 @@ def wait_until_it_acknowledges(side: MemberSet) -> None:
     while True:
         with contextlib.suppress(PyMongoError):
             note = {"appendOplogNote": 1, "data": {"is": "acknowledged"}, "writeConcern": {"w": "majority"}}
-            side.admin.admin.command(note)
-            break
+            if "writeConcernError" not in side.admin.admin.command(note):
+                break
 
 
 @pytest.mark.parametrize("leave", [step_down, kill, freeze])
