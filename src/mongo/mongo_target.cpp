@@ -189,11 +189,21 @@ Result<std::int64_t> MongoTarget::count_documents(const Namespace& ns) { return 
 Result<std::size_t> MongoTarget::natural_order(const Namespace& ns) { return parts_->catalog.natural_order(ns); }
 
 Result<Uuid> MongoTarget::create(const Namespace& ns, bson::View options) {
+  // Of both kinds at once a server creates none, but it makes one of a clustered one.
+  const bool becomes_capped = options["capped"].as_bool() && options["clusteredIndex"].exists();
   bson::Builder command;
-  command.append("create", name_for_users(ns.collection)).append_all(options);
-  if (auto created = parts_->structure.run(ns.database, command); !created) {
-    return fail(created.error().within("creating " + ns.text()));
+  command.append("create", name_for_users(ns.collection));
+  for (const bson::Element& option : options) {
+    if (becomes_capped && (option.key == "capped" || option.key == "size")) continue;
+    command.append(option.key, option.value);
   }
+  Status created = parts_->structure.run(ns.database, command);
+  if (created && becomes_capped) {
+    bson::Builder conversion;
+    conversion.append("convertToCapped", ns.collection).append("size", options["size"]);
+    created = parts_->structure.run(ns.database, conversion);
+  }
+  if (!created) return fail(created.error().within("creating " + ns.text()));
   return parts_->catalog.uuid_of(ns);
 }
 

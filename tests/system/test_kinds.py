@@ -4,6 +4,7 @@ validators; and what is said about that which is not carried."""
 from __future__ import annotations
 
 import datetime
+import itertools
 import random
 import re
 from typing import Any
@@ -78,6 +79,34 @@ def test_a_clustered_collection_under_load_and_kill_9(pair, plm):
         plm.kill9()
         plm.run()
     plm.wait_for("work again", lambda status: status["state"] == "running")
+    applied(plm, pair)
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+@both_modes
+def test_clustered_collections_that_became_capped_arrive(pair, plm):
+    """No server creates one, but each makes one of a clustered collection."""
+    source, keys = pair.source.admin.a, itertools.count(1)
+
+    def convert(name: str) -> None:
+        create_clustered(source, name, expireAfterSeconds=LONG)
+        source[name].insert_many([{"_id": n, "n": n} for n in (5, 3, 9)])
+        source.command({"convertToCapped": name, "size": 100_000})
+        write(name)
+
+    def write(name: str) -> None:
+        source[name].insert_one({"_id": -next(keys)})
+        source[name].update_many({"n": {"$gt": 3}}, {"$inc": {"n": 1}})
+
+    convert("copied")
+    follow(plm)
+    write("copied")
+    source.copied.delete_one({"_id": 9})
+    convert("later")
+    source.later.rename("renamed")
+    source.command({"convertToCapped": "copied", "size": 50_000})
+    write("copied")
     applied(plm, pair)
     plm.finish()
     assert differences(pair.source, pair.target) == []
