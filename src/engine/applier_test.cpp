@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "engine/test_seams.h"
@@ -462,6 +463,66 @@ TEST_F(ApplierTest, WaitsBetweenTwoTries) {
   EXPECT_FALSE(apply_with(applier));
   EXPECT_EQ(seams_.progress.retries, 1) << "no time has passed";
   EXPECT_NE(seams_.progress.last_retry(), "");
+}
+
+// Refuses everything that is sent together with document 2, so many times.
+class TargetWithASmallCache final : public MemoryTarget {
+ public:
+  TargetWithASmallCache(MemoryDeployment& deployment, FaultPlan& faults, int refusals)
+      : MemoryTarget(deployment, faults), refusals_(refusals) {}
+  Result<std::vector<OperationFailure>> insert(const Twin& twin, bson::View documents, InsertFence fence) override {
+    const bool too_large = std::ranges::any_of(
+        documents, [](const bson::Element& document) { return document.value.as_document()["_id"].as_int64() == 2; });
+    if (too_large && refusals_-- > 0) return refuse();
+    return MemoryTarget::insert(twin, documents, fence);
+  }
+  Result<std::vector<OperationFailure>> apply(std::span<const TargetOperation> operations) override {
+    const bool too_large =
+        std::ranges::any_of(operations, [](const TargetOperation& operation) { return operation.id.as_int64() == 2; });
+    if (too_large && refusals_-- > 0) return refuse();
+    return MemoryTarget::apply(operations);
+  }
+
+ private:
+  static tl::unexpected<Error> refuse() {
+    return tl::unexpected<Error>(
+        Error{ErrorCode::server, server_code::transaction_too_large_for_cache, {}, "too large for the cache"});
+  }
+  int refusals_;
+};
+
+class SmallCacheTest : public ApplierTest {
+ protected:
+  // Whether five documents come to be acknowledged by a target that refuses so often.
+  bool apply_to_one_that_refuses(int refusals) {
+    TargetWithASmallCache target(seams_.target_set, seams_.faults, refusals);
+    Applier applier({seams_.source, target, parking_, seams_.clock, seams_.progress}, 1, 100);
+    applier.connect(router_);
+    for (int id = 0; id < 5; ++id) {
+      const std::string text = std::to_string(id);
+      on_source("{\"_id\": " + text + "}");
+      send(insert, text, "{\"_id\": " + text + "}");
+    }
+    for (int i = 0; i < 100; ++i) {
+      if (apply_with(applier)) return true;
+      seams_.clock.advance(Millis(6000));
+    }
+    return false;
+  }
+};
+
+TEST_F(SmallCacheTest, ACacheThatIsFullForAWhileIsWaitedFor) {
+  EXPECT_TRUE(apply_to_one_that_refuses(3));
+  EXPECT_EQ(parked(), 0U);
+  EXPECT_EQ(target("2"), text_of(R"({"_id": 2})"));
+}
+
+TEST_F(SmallCacheTest, WhatIsRefusedAloneAsOftenIsParkedAndHoldsNobodyUp) {
+  EXPECT_TRUE(apply_to_one_that_refuses(1000));
+  ASSERT_EQ(parked(), 1U);
+  EXPECT_EQ(parked_from(seams_.store.load("parked")->front().view())->id.value().as_int64(), 2);
+  EXPECT_EQ(target("2"), "");
+  for (const std::string_view other : {"0", "1", "3", "4"}) EXPECT_NE(target(other), "") << other;
 }
 
 // Written by name it would create or hit another collection.
