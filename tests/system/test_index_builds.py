@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from conftest import SMALL_STEPS, copying, slow_command
+from conftest import middle_of_the_copy
 from lab.compare import differences, indexes
 from lab.daemon import replicated_time
 from lab.load import fill
@@ -127,14 +127,9 @@ def test_a_build_that_fails_on_the_source_leaves_nothing(pair, plm, stage, kind)
         assert not Build(source, spec).succeeded()
         source.update_many({"group": 3}, {"$set": {"m": 1}})
 
-    plm.run()
-    with slow_command(pair.target, "insert"):
-        plm.start(**SMALL_STEPS)
-        plm.wait_for("the middle of the copy", copying)
+    with middle_of_the_copy(pair, plm, 150):
         if stage == "copying":
             fail()
-        assert not plm.status()["initialSync"]["cloneCompleted"]
-    plm.wait_synced()
     if stage == "following":
         fail()
     plm.wait_applied(pair.source.cluster_time())
@@ -214,17 +209,12 @@ def test_a_build_that_runs_at_the_start_ends_later(pair, plm, stage, end):
         ENDS[end](source, builds)
         assert build.succeeded() == (end == "commit")
 
-    plm.run()
     with hanging_builds(pair.source, SCANNED) as builds:
         build = Build(source.b, index("n", unique=True), index("m"))
         builds.wait()
-        with slow_command(pair.target, "insert"):
-            plm.start(**SMALL_STEPS)
-            plm.wait_for("the middle of the copy", copying)
+        with middle_of_the_copy(pair, plm, 150):
             if stage == "copying":
                 end_it(builds, build)
-                assert not plm.status()["initialSync"]["cloneCompleted"]
-        plm.wait_synced()
         if stage == "following":
             plm.wait_for("indexes", built)
             assert names(pair.target) == {"_id_", "group"}

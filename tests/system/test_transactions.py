@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from conftest import SMALL_STEPS, both_modes, copying, slow_command
+from conftest import both_modes, middle_of_the_copy, slow_command
 from lab.compare import differences
 from lab.load import fill
 
@@ -63,14 +63,9 @@ def test_collections_that_are_made_in_a_transaction(pair, plm, stage):
             session.abort_transaction()
 
     client.t.b.insert_one({"_id": 1})
-    plm.run()
-    with slow_command(pair.target, "insert"):
-        plm.start(**SMALL_STEPS)
-        plm.wait_for("the middle of the copy", copying)
+    with middle_of_the_copy(pair, plm, 150):
         if stage == "copying":
             act()
-        assert not plm.status()["initialSync"]["cloneCompleted"]
-    plm.wait_synced()
     if stage == "following":
         act()
     plm.wait_applied(pair.source.cluster_time())
@@ -88,15 +83,10 @@ def test_a_transaction_that_began_before_the_start_ends_while_its_collections_ar
     fill(client, "t", "b", 50)
     with transaction(client) as session:
         write(client, session, "early")
-        plm.run()
-        with slow_command(pair.target, "insert"):
-            plm.start(**SMALL_STEPS)
-            plm.wait_for("the middle of the copy", copying)
+        with middle_of_the_copy(pair, plm, 150):
             client.t.a.update_many({"n": {"$mod": [50, 8]}}, {"$set": {"by": "another"}})
             client.t.a.insert_one({"_id": "late", "n": 7}, session=session)
             session.commit_transaction() if end == "committed" else session.abort_transaction()
-            assert not plm.status()["initialSync"]["cloneCompleted"]
-    plm.wait_synced()
     plm.wait_applied(pair.source.cluster_time())
     plm.finish()
     assert pair.target.admin.t.a.count_documents({"by": "early"}) == (80 if end == "committed" else 0)
@@ -174,10 +164,7 @@ def test_a_transaction_of_several_oplog_entries_while_its_collection_is_copied(p
     """All its entries have one time, and stand in ranges of every state."""
     client = pair.source.admin
     client.t.large.insert_many([{"_id": n + 0.5, "filler": "y" * 1000} for n in range(4000)])
-    plm.run()
-    with slow_command(pair.target, "insert"):
-        plm.start(**SMALL_STEPS)
-        plm.wait_for("the middle of the copy", copying)
+    with middle_of_the_copy(pair, plm, 150):
         with transaction(client) as session:
             insert_20_mb(client, session)
             client.t.large.delete_many({"_id": {"$lt": 4000, "$mod": [100, 0]}}, session=session)
@@ -186,8 +173,6 @@ def test_a_transaction_of_several_oplog_entries_while_its_collection_is_copied(p
         if killed:
             plm.kill9()
             plm.run()
-        assert not plm.status()["initialSync"]["cloneCompleted"]
-    plm.wait_synced()
     plm.wait_applied(pair.source.cluster_time())
     plm.finish()
     assert differences(pair.source, pair.target) == []
