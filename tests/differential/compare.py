@@ -10,13 +10,15 @@ from typing import Any
 
 import bson
 from bson.binary import UuidRepresentation
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from lab.compare import identity
 from lab.servers import Pair, ReplicaSet
 from pymongo import MongoClient
 
-RAW: CodecOptions = CodecOptions(document_class=RawBSONDocument, uuid_representation=UuidRepresentation.STANDARD)
+# Of any date: those beyond Python's years stay numbers.
+ANY: CodecOptions = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+RAW: CodecOptions = ANY.with_options(document_class=RawBSONDocument, uuid_representation=UuidRepresentation.STANDARD)
 Specs = dict[tuple[str, str], dict[str, bytes]]  # database and collection -> fields of its listCollections entry
 BUCKETS = "system.buckets."
 SHOWN = 300  # characters of a value
@@ -137,14 +139,14 @@ def _documents(client: MongoClient, database: str, collection: str) -> list[byte
 
 # -- for people --------------------------------------------------------------------------------------------------------
 def _id(document: bytes) -> str:
-    return _shown(bson.encode({"": RawBSONDocument(document)["_id"]}))
+    return _shown(bson.encode({"": RawBSONDocument(document, RAW)["_id"]}))
 
 
 def _contrast(left: bytes | None, right: bytes | None) -> str:
     """Both sides of what differs; of one document only the fields that do."""
     if left is None or right is None:
         return f"{_whole(left)} / {_whole(right)}"
-    sides = [_fields(RawBSONDocument(document), without=()) for document in (left, right)]
+    sides = [_fields(RawBSONDocument(document, RAW), without=()) for document in (left, right)]
     names = [name for name in sides[0] | sides[1] if sides[0].get(name) != sides[1].get(name)]
     if not names:
         return f"order of fields {list(sides[0])} / {list(sides[1])}"
@@ -152,7 +154,7 @@ def _contrast(left: bytes | None, right: bytes | None) -> str:
 
 
 def _whole(document: bytes | None) -> str:
-    return "nothing" if document is None else _shown(bson.encode({"": RawBSONDocument(document)}))
+    return "nothing" if document is None else _shown(bson.encode({"": RawBSONDocument(document, RAW)}))
 
 
 def _shown(value: bytes | None) -> str:
@@ -160,7 +162,7 @@ def _shown(value: bytes | None) -> str:
     if value is None:
         return "nothing"
     try:
-        decoded: Any = bson.decode(value)[""]
+        decoded: Any = bson.decode(value, ANY)[""]
     except (bson.errors.BSONError, ValueError, OverflowError):
         return value[:100].hex()
     text = repr(decoded)
