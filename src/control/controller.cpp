@@ -450,6 +450,7 @@ Step Controller::tick() {
       standstill_.succeeded();
     }
   }
+  watch_conversion(now);
   watch_for_standstill(engine_ ? std::optional(watch_engine(now)) : std::nullopt, now);
   if (now >= next_oplog_look_) {
     next_oplog_look_ = now + kOplogInterval;
@@ -721,6 +722,14 @@ Standstill::EngineSeen Controller::what_moves(const RouterView& view) const {
   return out;
 }
 
+void Controller::watch_conversion(SteadyTime now) {
+  const bool converts = conversion_ && conversion_->begun();
+  const Finalizer::CollectionsDone compared = converts ? conversion_->collections() : Finalizer::CollectionsDone{};
+  if (converts && progress_log_.progress_is_due(now)) progress_log_.conversion(compared.done, compared.total, now);
+  const std::lock_guard lock(mutex_);
+  compared_ = compared;
+}
+
 // Work there is, and nothing moves: never a healthy status.
 void Controller::watch_for_standstill(const std::optional<Standstill::EngineSeen>& engine, SteadyTime now) {
   if (conversion_ && conversion_->progress().retries != conversion_retries_) {
@@ -790,10 +799,7 @@ Result<Step> Controller::convert() {
     record_.converting = true;
     record_.finalization = conversion_->record().finalization;
   }
-  if (!conversion_->done()) {
-    tell_conversion();
-    return step;
-  }
+  if (!conversion_->done()) return step;
 
   JobRecord next = record_;
   next.finalization = conversion_->record().finalization;
@@ -808,18 +814,6 @@ Result<Step> Controller::convert() {
   log::info("finalized",
             {{"failedIndexes", report.unsuccessful_indexes.size()}, {"differences", report.differences.size()}});
   return Step::waiting;
-}
-
-void Controller::tell_conversion() {
-  if (!conversion_->begun()) return;
-  const auto collections = conversion_->collections();
-  {
-    const std::lock_guard lock(mutex_);
-    record_.finalization->collections_done = collections.done;
-    record_.finalization->collections_total = collections.total;
-  }
-  const SteadyTime now = parts_.clock.steady_now();
-  if (progress_log_.progress_is_due(now)) progress_log_.conversion(collections.done, collections.total, now);
 }
 
 // Kept with the job, once each.
@@ -840,6 +834,7 @@ StatusReport Controller::status() const {
   StatusReport before;
   std::string stall;
   double rate = 0;
+  Finalizer::CollectionsDone compared;
   JobRecord record;
   std::string load_error;
   std::string standby_for;
@@ -855,6 +850,7 @@ StatusReport Controller::status() const {
     stall = stall_;
     standby_for = standby_for_;
     rate = clone_rate_;
+    compared = compared_;
     load_error = load_error_;
   }
   if (engine) {
@@ -868,6 +864,10 @@ StatusReport Controller::status() const {
   out.state = record.state;
   out.error = record.error;
   out.finalization = record.finalization;
+  if (out.finalization && !out.finalization->completed) {
+    out.finalization->collections_done = compared.done;
+    out.finalization->collections_total = compared.total;
+  }
   out.warnings = record.warnings;
   if (!load_error.empty()) out.warnings.push_back("the saved state could not be read yet: " + load_error);
   out.state_problem = load_error;

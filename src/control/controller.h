@@ -120,13 +120,13 @@ class Controller final : public JobControl {
   void fail_job(const Error& error);
   Standstill::EngineSeen watch_engine(SteadyTime now);
   [[nodiscard]] Standstill::EngineSeen what_moves(const RouterView& view) const;
+  void watch_conversion(SteadyTime now);
   void watch_for_standstill(const std::optional<Standstill::EngineSeen>& engine, SteadyTime now);
   void see_oplog();
 
   // Finalizing.
   Result<Step> advance_finalize();
   Result<Step> convert();
-  void tell_conversion();
   void note_warning(const std::string& text);
 
   Parts parts_;
@@ -156,8 +156,9 @@ class Controller final : public JobControl {
   std::string standby_for_;
   std::string stall_;
   OplogWatch oplog_;
-  double clone_rate_ = 0;     // bytes per second, of the last ten seconds
-  StatusReport last_report_;  // of the engine that is gone
+  double clone_rate_ = 0;                // bytes per second, of the last ten seconds
+  Finalizer::CollectionsDone compared_;  // by the conversion under way; zeros: there is none
+  StatusReport last_report_;             // of the engine that is gone
 
   GrowingTime source_time_;  // newest of the source's oplog, as the monitor sees it
   Signal wake_;

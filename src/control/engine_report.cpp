@@ -50,14 +50,12 @@ StatusReport report_of(const SavedJob& job) {
   out.last_replicated = job.position.complete;
   out.initial_sync.completed = job.position.sync_completed;
   out.initial_sync.clone_completed = job.position.clone_completed;
-  const CollectionStats& removed = job.catalog.copied_and_removed();
-  out.initial_sync.estimated_bytes = removed.size_bytes;
-  out.initial_sync.cloned_bytes = removed.size_bytes;
-  out.initial_sync.cloned_documents = removed.documents;
+  const CollectionStats copied = job.catalog.copied();
+  out.initial_sync.cloned_bytes = copied.size_bytes;
+  out.initial_sync.cloned_documents = copied.documents;
+  out.initial_sync.estimated_bytes = job.catalog.copied_and_removed().size_bytes;
   for (const auto& [uuid, collection] : job.catalog.collections()) {
     out.initial_sync.estimated_bytes += collection.estimate.size_bytes;
-    out.initial_sync.cloned_bytes += collection.copied.size_bytes;
-    out.initial_sync.cloned_documents += collection.copied.documents;
     ++out.initial_sync.collections_total;
     if (collection.confirmed()) ++out.initial_sync.collections_copied;
     out.initial_sync.indexes_total += static_cast<std::int64_t>(collection.indexes.size());

@@ -82,8 +82,9 @@ struct StatusReport {
     bool completed = false;
     WallTime started_at{};
     std::optional<WallTime> completed_at;
-    std::int64_t collections_done = 0;   // made what they are on the source, and compared
-    std::int64_t collections_total = 0;  // 0: that has not begun yet in this process, or is over; not saved
+    // Not of the saved job, while collections are made what they are on the source:
+    std::int64_t collections_done = 0;
+    std::int64_t collections_total = 0;  // 0: that has not begun yet in this process, or is over
     std::vector<UnsuccessfulIndex> unsuccessful_indexes;
     std::vector<std::string> differences;  // what the final comparison found
     bool waive_parked = false;             // as asked

@@ -43,9 +43,14 @@ void Catalog::remove(const Uuid& uuid) {
   changes_.collections.erase(uuid);
   std::erase_if(changes_.ranges, [&](const auto& entry) { return entry.first == uuid; });
   changes_.removed[uuid] = found->second.ranges.size();
-  copied_and_removed_.documents += found->second.copied.documents;
-  copied_and_removed_.size_bytes += found->second.copied.size_bytes;
+  copied_and_removed_ += found->second.copied;
   collections_.erase(found);
+}
+
+CollectionStats Catalog::copied() const {
+  CollectionStats out = copied_and_removed_;
+  for (const auto& [uuid, collection] : collections_) out += collection.copied;
+  return out;
 }
 
 CollectionSpec* Catalog::find_view(const Namespace& ns) {

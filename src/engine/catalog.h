@@ -109,8 +109,9 @@ class Catalog {
   [[nodiscard]] Collection* find(const Uuid& uuid);
   Collection& add(Collection collection);
   void remove(const Uuid& uuid);
-  // What had been copied of collections that were removed; with it, what a job tells
-  // of its copy never goes back.
+  // What was copied, removed collections included: it never goes back.
+  [[nodiscard]] CollectionStats copied() const;
+  // The part of it that is of removed collections.
   [[nodiscard]] const CollectionStats& copied_and_removed() const { return copied_and_removed_; }
   void restore_copied_and_removed(const CollectionStats& saved) { copied_and_removed_ = saved; }
 

@@ -118,8 +118,7 @@ Result<DocumentBatch> Copier::read_source() {
 }
 
 void Copier::count(const CollectionStats& documents) {
-  copied_.documents += documents.documents;
-  copied_.size_bytes += documents.size_bytes;
+  copied_ += documents;
   parts_.progress.copied_documents += documents.documents;
   parts_.progress.copied_bytes += documents.size_bytes;
 }

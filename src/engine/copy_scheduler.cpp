@@ -226,8 +226,7 @@ const Collection* CopyScheduler::ended(const RangeEnded& message, ClusterTime no
   unassign(key);
   parts_.progress.read_ahead.reach(message.read_time);
   Range& range = collection->ranges[key.second];
-  range.copied.documents += message.copied.documents;
-  range.copied.size_bytes += message.copied.size_bytes;
+  range.copied += message.copied;
   if (message.how == RangeEnded::How::gone) {
     gone_.insert(key.first);
     by_weight_.erase({pending_.at(key.first).weight, key.first});
@@ -261,8 +260,7 @@ const Collection* CopyScheduler::ended(const RangeEnded& message, ClusterTime no
   range.state = RangeState::confirming;
   range.confirmed_behind = parts_.sender.last_sent();
   confirming_.push_back(message.range);
-  collection->copied.documents += range.copied.documents;
-  collection->copied.size_bytes += range.copied.size_bytes;
+  collection->copied += range.copied;
   parts_.catalog.touch(*collection);
   CHECK(collection->ranges_unfinished > 0);
   if (--collection->ranges_unfinished > 0) return nullptr;

@@ -20,12 +20,9 @@ Pipeline::Pipeline(Seams seams, const PipelineSettings& settings, SavedJob job, 
   progress_.events_read = job.position.events_read;
   progress_.events_applied = job.position.events_applied;
   for (const ParkedDocument& parked : job.parked) parking_.restore(parked);
-  progress_.copied_bytes = job.catalog.copied_and_removed().size_bytes;
-  progress_.copied_documents = job.catalog.copied_and_removed().documents;
-  for (const auto& [uuid, collection] : job.catalog.collections()) {
-    progress_.copied_bytes += collection.copied.size_bytes;
-    progress_.copied_documents += collection.copied.documents;
-  }
+  const CollectionStats copied = job.catalog.copied();
+  progress_.copied_bytes = copied.size_bytes;
+  progress_.copied_documents = copied.documents;
   const Position start = job.position.position;
   reader_ = std::make_unique<Reader>(seams.source, seams.clock, progress_, start,
                                      Source::StreamOptions{settings.mode == ApplyMode::exact}, seed);

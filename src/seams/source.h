@@ -39,6 +39,12 @@ struct OplogWindow {
 struct CollectionStats {
   std::int64_t documents = 0;
   std::int64_t size_bytes = 0;  // of the data, uncompressed
+
+  CollectionStats& operator+=(const CollectionStats& more) {
+    documents += more.documents;
+    size_bytes += more.size_bytes;
+    return *this;
+  }
 };
 
 // A read that decides data: by UUID, majority, not before a cluster time (I1).
