@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 from pymongo import MongoClient
+from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 KEYS = 2000  # writers of one collection fight for these _ids, so that changes of one document follow closely
@@ -100,3 +101,10 @@ def fill(client: MongoClient, database: str, collection: str, count: int, *, siz
     for first in range(0, count, 5000):
         numbers = range(first, min(count, first + 5000))
         target.insert_many([{"_id": n, "n": n, "group": n % 10, "filler": filler} for n in numbers], ordered=False)
+
+
+def insert_20_mb(client: MongoClient, session: ClientSession) -> None:
+    """4,000 documents in t.large: of one transaction, more than one oplog entry holds."""
+    for first in range(0, 4000, 500):
+        documents = [{"_id": n, "filler": "x" * 5000} for n in range(first, first + 500)]
+        client.t.large.insert_many(documents, session=session)

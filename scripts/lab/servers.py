@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pymongo
-from pymongo.errors import PyMongoError
+from pymongo.errors import PyMongoError, WriteConcernError
 
 from .certificates import Certificate
 
@@ -65,6 +65,15 @@ def free_port() -> int:
         _reserved.append(reservation)
         return port
     raise OSError("no free port")
+
+
+def acknowledged_note(client: pymongo.MongoClient, *, milliseconds: int) -> dict[str, Any]:
+    """The reply to a note in the oplog that a majority has. Raises PyMongoError."""
+    concern = {"w": "majority", "wtimeout": milliseconds}
+    reply = client.admin.command("appendOplogNote", data={"note": "test"}, writeConcern=concern)
+    if error := reply.get("writeConcernError"):  # which the driver does not raise for a command of this kind
+        raise WriteConcernError(error["errmsg"])
+    return reply
 
 
 def mongod_path() -> Path:

@@ -16,11 +16,11 @@ from typing import Any
 import requests
 from bson import Timestamp
 from differential.execute import Stuck
+from lab.clock import Clock
 from lab.daemon import Plm, Refused, Status, replicated_time
 
 from .machine import Patience
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 POLL_SECONDS = 0.02
 SAMPLE_SECONDS = 0.1
 STUCK_SECONDS = 60.0
@@ -37,9 +37,9 @@ class Daemons:
         self.owner, self.other = self.all
         self.was_frozen = False
         self.manual_steps = 0  # documented ones
-        self._clock = folder / "clock"
-        if clock:
-            self._fake_clocks()
+        self.clock = Clock(folder / "clock") if clock else None
+        for daemon in self.all:
+            daemon.environment |= self.clock.environment if self.clock else {}
         self.progress = Progress(lambda: self.owner)
         self.progress.start()
 
@@ -47,24 +47,6 @@ class Daemons:
         self.progress.stop()
         for daemon in self.all:
             daemon.stop()
-
-    def _fake_clocks(self) -> None:
-        """Wall clocks that jump; steady ones go on as they do."""
-        assert FAKETIME.exists(), "run scripts/install-dependencies --check"
-        self.jump_to(0)
-        for daemon in self.all:
-            daemon.environment |= {
-                "LD_PRELOAD": str(FAKETIME),
-                "FAKETIME_TIMESTAMP_FILE": str(self._clock),
-                "FAKETIME_NO_CACHE": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }
-
-    def jump_to(self, seconds_ahead: int) -> None:
-        """Of the real time."""
-        written = self._clock.with_suffix(".new")
-        written.write_text(f"{seconds_ahead:+d}\n")
-        written.rename(self._clock)
 
     def log(self) -> str:
         return "\n".join(f"--- {daemon.log_path.parent.name}\n{daemon.log()}" for daemon in self.all if daemon.log())

@@ -7,7 +7,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from differential.compare import differences
 from differential.execute import PARAMETERS, Stuck
@@ -18,9 +17,10 @@ from lab.servers import SOURCE_ROLES, TARGET_ROLES, MemberSet, Pair, uri
 from pymongo.errors import PyMongoError
 
 from .daemons import Daemons
-from .faults import APP_NAME, Faults, Measured, patiently
+from .faults import APP_NAME, Faults, Measured
 from .heart import Heart
 from .load import BULK, COLLECTIONS, Load
+from .machine import patiently
 from .plan import FREEZE_PLM, Fault, Plan
 
 # Seconds. Events flow again within five of a primary being there, and that is the median of a campaign. One may take

@@ -12,13 +12,13 @@ from typing import Any
 from bson import Timestamp
 from lab.daemon import Status, replicated_time
 from lab.proxy import DELAY, LATE, WIRE_TROUBLES, Wire
-from lab.servers import MemberSet, Pair, ReplicaSet
+from lab.servers import MemberSet, Pair, ReplicaSet, acknowledged_note
 from pymongo.errors import PyMongoError
 
 from . import plan
 from .daemons import Daemons
-from .heart import Heart, acknowledged_note
-from .machine import slowness
+from .heart import Heart
+from .machine import patiently, slowness
 from .plan import Fault
 
 APP_NAME = "plm-under-test"
@@ -26,18 +26,6 @@ PATIENCE = 60.0  # seconds that a beat may take
 # What a target answers whose disk is full.
 OUT_OF_DISK_SPACE = 14031
 WRITES = ("insert", "update", "delete", "applyOps", "commitTransaction", "create", "createIndexes", "collMod")
-
-
-def patiently(action: Callable[[], Any]) -> Any:
-    """A command of ours that meets an election is given again."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return action()
-        except PyMongoError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 @dataclass
@@ -214,7 +202,8 @@ class Faults:
             case plan.PAUSE_PLM:
                 return self._pause_plm(fault)
             case plan.CLOCK_PLM:
-                daemons.jump_to(fault.details["ahead"])
+                assert daemons.clock
+                daemons.clock.jump_to(fault.details["ahead"])
                 time.sleep(fault.seconds)
         if ended:
             measured.redone = self._redone(before, ended)

@@ -8,12 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from differential.execute import Stuck
-from lab.servers import MemberSet, Pair
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError, WriteConcernError
+from lab.servers import MemberSet, Pair, acknowledged_note
+from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
-from .machine import Patience
+from .machine import Patience, patiently
 
 DATABASE, COLLECTION = "heart", "beats"
 POLL_SECONDS = 0.01
@@ -89,22 +88,9 @@ class Heart:
 
 
 def _acknowledges(side: MemberSet) -> Any:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            member, election = side.wait_primary()
-            acknowledged_note(side.direct(member, milliseconds=4000), milliseconds=2000)
-            return election
-        except PyMongoError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(POLL_SECONDS)
+    def try_it() -> Any:
+        member, election = side.wait_primary()
+        acknowledged_note(side.direct(member, milliseconds=4000), milliseconds=2000)
+        return election
 
-
-def acknowledged_note(client: MongoClient, *, milliseconds: int) -> dict[str, Any]:
-    """The reply to a note in the oplog that a majority has. Raises PyMongoError."""
-    concern = {"w": "majority", "wtimeout": milliseconds}
-    reply = client.admin.command("appendOplogNote", data={"note": "chaos"}, writeConcern=concern)
-    if error := reply.get("writeConcernError"):  # which the driver does not raise for a command of this kind
-        raise WriteConcernError(error["errmsg"])
-    return reply
+    return patiently(try_it, POLL_SECONDS)

@@ -1,9 +1,14 @@
-"""How busy the machine is with other things: then runs get more time, and writers write less."""
+"""How busy the machine is with other things: then runs get more time, and writers write less. And that commands of ours
+meet elections."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from typing import Any
+
+from pymongo.errors import PyMongoError
 
 _LOAD_OF_A_RUN = 4.0  # for each processor
 _SLOWEST = 10.0
@@ -26,3 +31,15 @@ class Patience:
         self._left -= (now - self._seen) / slowness()
         self._seen = now
         return self._left < 0
+
+
+def patiently(action: Callable[[], Any], pause: float = 0.1) -> Any:
+    """A command of ours that meets an election is given again, for a minute."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return action()
+        except PyMongoError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(pause)

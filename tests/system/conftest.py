@@ -122,6 +122,14 @@ def wait_for_ttl_passes(server: ReplicaSet) -> None:
         time.sleep(0.1)
 
 
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Polls until it holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come to hold"
+        time.sleep(0.02)
+
+
 def expires(collection: Collection, seconds: float = 20) -> bool:
     """Whether the collection comes to be empty by itself."""
     deadline = time.monotonic() + seconds

@@ -13,7 +13,7 @@ from bson.raw_bson import RawBSONDocument
 from bson.son import SON
 from conftest import SMALL_STEPS, both_modes, slow_command
 from lab.compare import differences
-from lab.load import Writer, fill
+from lab.load import Writer, fill, insert_20_mb
 from pymongo import InsertOne
 
 IDS: list[Any] = [
@@ -229,12 +229,6 @@ def test_transactions_that_are_open_across_the_start_and_the_finalize(pair, plm)
         plm.finish()
         late.abort_transaction()
     assert differences(pair.source, pair.target) == []
-
-
-def insert_20_mb(client, session) -> None:
-    for first in range(0, 4000, 500):
-        documents = [{"_id": n, "filler": "x" * 5000} for n in range(first, first + 500)]
-        client.t.large.insert_many(documents, session=session)
 
 
 @both_modes

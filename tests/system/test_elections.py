@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import CLIENT, PARAMETERS
+from conftest import CLIENT, PARAMETERS, wait_until
 from lab.compare import differences, indexes
 from lab.daemon import Plm
 from lab.load import fill
-from lab.servers import SOURCE_ROLES, TARGET_ROLES, MemberSet, Pair, ReplicaSet
+from lab.servers import SOURCE_ROLES, TARGET_ROLES, MemberSet, Pair, ReplicaSet, acknowledged_note
 from pymongo.errors import PyMongoError
 
 FLOWS_WITHIN = 5  # seconds
@@ -57,9 +57,8 @@ def wait_until_it_acknowledges(side: MemberSet) -> None:
     """A new primary cannot, as long as the other secondary still waits for what the old one has to tell."""
     while True:
         with contextlib.suppress(PyMongoError):
-            note = {"appendOplogNote": 1, "data": {"is": "acknowledged"}, "writeConcern": {"w": "majority"}}
-            if "writeConcernError" not in side.admin.admin.command(note):
-                break
+            acknowledged_note(side.admin, milliseconds=20_000)
+            break
 
 
 @pytest.mark.parametrize("leave", [step_down, kill, freeze])
@@ -102,10 +101,7 @@ def test_indexes_are_built_while_a_member_of_the_target_is_away(sets, plm):
         plm.wait_synced()
         collection.create_index([("n", -1)])
         plm.wait_applied(sets.source.cluster_time())
-        deadline = time.monotonic() + 20
-        while len(indexes(sets.target.admin, "a", "b")) < 3:
-            assert time.monotonic() < deadline, plm.status()
-            time.sleep(0.05)
+        wait_until(lambda: len(indexes(sets.target.admin, "a", "b")) == 3)
     finally:
         away.thaw()
     plm.finish()

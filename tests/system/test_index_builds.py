@@ -6,13 +6,12 @@ Fault points of the servers hold a build where it is, and tell when one is there
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from conftest import middle_of_the_copy
+from conftest import middle_of_the_copy, wait_until
 from lab.compare import differences, indexes
 from lab.daemon import replicated_time
 from lab.load import fill
@@ -84,13 +83,6 @@ def unfinished(server: ReplicaSet, collection: str) -> set[str]:
     """Indexes that are being built; servers list them beside the others."""
     reply = server.admin.a.command("listIndexes", collection, includeBuildUUIDs=True)
     return {entry["spec"]["name"] for entry in reply["cursor"]["firstBatch"] if "buildUUID" in entry}
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come to hold"
-        time.sleep(0.02)
 
 
 def works_on(server: ReplicaSet, *commands: str) -> bool:

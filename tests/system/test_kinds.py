@@ -13,7 +13,16 @@ import bson
 import gridfs
 import pytest
 from bson import Timestamp
-from conftest import SMALL_STEPS, both_modes, copying, expires, expiring_nothing, slow_command, wait_for_ttl_passes
+from conftest import (
+    SMALL_STEPS,
+    both_modes,
+    copying,
+    expires,
+    expiring_nothing,
+    failing,
+    slow_command,
+    wait_for_ttl_passes,
+)
 from lab.compare import differences
 from lab.load import Writer
 
@@ -108,6 +117,23 @@ def test_clustered_collections_that_became_capped_arrive(pair, plm):
     source.command({"convertToCapped": "copied", "size": 50_000})
     write("copied")
     applied(plm, pair)
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"closeConnection": True}, {"writeConcernError": {"code": 91, "errmsg": "shutting down"}}],
+    ids=["not_carried_out", "carried_out_all_the_same"],
+)
+def test_a_conversion_to_capped_that_is_interrupted_is_made_again(pair, plm, answer):
+    source = pair.source.admin.a
+    create_clustered(source, "b", expireAfterSeconds=LONG)
+    source.b.insert_many([{"_id": n} for n in range(50)])
+    source.command({"convertToCapped": "b", "size": 100_000})
+    with failing(pair.target, ["convertToCapped"], 1, **answer):
+        follow(plm)
+    assert "trying again" in plm.log()
     plm.finish()
     assert differences(pair.source, pair.target) == []
 

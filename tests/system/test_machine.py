@@ -12,32 +12,13 @@ from pathlib import Path
 
 import pytest
 from conftest import CLIENT, PARAMETERS
+from lab.clock import Clock
 from lab.compare import differences
 from lab.daemon import Plm
 from lab.load import Writer, fill
 from lab.servers import SOURCE_ROLES, TARGET_ROLES, Pair, ReplicaSet
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 HOURS = 3600
-
-
-class Clock:
-    """The wall clock of a process; its steady clock goes on as it does."""
-
-    def __init__(self, file: Path) -> None:
-        assert FAKETIME.exists(), "run scripts/install-dependencies --check"
-        self.file = file
-        self.jump_to(0)
-        self.environment = {
-            "LD_PRELOAD": str(FAKETIME),
-            "FAKETIME_TIMESTAMP_FILE": str(file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-
-    def jump_to(self, seconds_ahead: int) -> None:
-        """Of the real time."""
-        self.file.write_text(f"{seconds_ahead:+d}\n")
 
 
 def follows(pair: Pair, plm: Plm, key: str) -> None:

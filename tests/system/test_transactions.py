@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conftest import both_modes, middle_of_the_copy, slow_command
 from lab.compare import differences
-from lab.load import fill
+from lab.load import fill, insert_20_mb
 
 
 @contextmanager
@@ -133,12 +133,6 @@ def test_a_transaction_that_is_committed_while_finalize_runs_arrives_whole_or_no
     assert inserted in (0, 20)
     assert target.t.a.count_documents({"by": "meanwhile"}) == inserted
     assert target.t.b.count_documents({"again": True}) == inserted / 20
-
-
-def insert_20_mb(client, session) -> None:
-    for first in range(0, 4000, 500):
-        documents = [{"_id": n, "filler": "x" * 5000} for n in range(first, first + 500)]
-        client.t.large.insert_many(documents, session=session)
 
 
 @both_modes

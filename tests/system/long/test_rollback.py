@@ -4,13 +4,12 @@ again. The secondaries do not hear of them, elect one of theirs, and the old pri
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 from bson import Timestamp
-from conftest import SMALL_STEPS, both_modes, copying, slow_command
+from conftest import SMALL_STEPS, both_modes, copying, slow_command, wait_until
 from lab.compare import differences
 from lab.daemon import Plm, replicated_time
 from lab.load import fill
@@ -52,7 +51,7 @@ class Alone:
         if self.member.process is None:
             self.member.start()
         self.member.thaw()
-        until(lambda: self.rolled_back() and self._is_secondary(), 60)
+        wait_until(lambda: self.rolled_back() and self._is_secondary(), 60)
         self.side.wait_complete()
 
     def rolled_back(self) -> bool:
@@ -81,13 +80,6 @@ def alone(side: MemberSet) -> Iterator[Alone]:
     finally:
         with contextlib.suppress(PyMongoError):
             primary.hear()
-
-
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "the condition did not come to hold"
-        time.sleep(0.02)
 
 
 def never_seen(sets: Pair) -> bool:
@@ -161,6 +153,15 @@ def test_what_the_source_loses_while_it_is_copied_never_arrives(sets, plm, leave
 
 
 # -- the target --------------------------------------------------------------------------------------------------------
+def follow(sets: Pair, plm: Plm) -> None:
+    """Every applier has written once: to begin with, each needs a majority (src/mongo/writers.h)."""
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    sets.source.admin.a.b.update_many({}, {"$set": {"followed": True}})
+    plm.wait_applied(sets.source.cluster_time())
+
+
 def has(primary: Alone, collection: str, query: dict) -> Callable[[], bool]:
     """Whether it is on this member, whoever else has it."""
 
@@ -177,17 +178,14 @@ def has(primary: Alone, collection: str, query: dict) -> Callable[[], bool]:
 def test_what_the_target_loses_while_plm_follows_is_applied_again(sets, plm, leave, portable):
     source = sets.source.admin.a
     fill(sets.source.admin, "a", "b", KEPT)
-    plm.run()
-    plm.start()
-    plm.wait_synced()
-    plm.wait_applied(sets.source.cluster_time())
+    follow(sets, plm)
     with alone(sets.target) as primary:
         source.b.insert_many([{"_id": f"new {n}"} for n in range(20)])
         source.b.update_many({"_id": {"$lt": 20}}, {"$inc": {"n": 1}})
         source.b.replace_one({"_id": 30}, {"replaced": True})
         source.b.delete_many({"_id": {"$gte": 40, "$lt": 60}})
         written = sets.source.cluster_time()
-        until(has(primary, "b", {"_id": "new 0"}))
+        wait_until(has(primary, "b", {"_id": "new 0"}), 30)
         assert replicated_time(plm.status()) < written, "what a majority does not have counts as applied"
         primary.replace(leave)
         plm.wait_applied(written)
@@ -202,10 +200,7 @@ def test_what_the_target_loses_of_a_change_of_structure_is_made_again(sets, plm,
     fill(sets.source.admin, "a", "b", KEPT)
     fill(sets.source.admin, "a", "gone", 20)
     fill(sets.source.admin, "a", "old", 20)
-    plm.run()
-    plm.start()
-    plm.wait_synced()
-    plm.wait_applied(sets.source.cluster_time())
+    follow(sets, plm)
     with alone(sets.target) as primary:
         source.b.insert_one({"_id": "before"})
         source.gone.drop()
@@ -214,7 +209,7 @@ def test_what_the_target_loses_of_a_change_of_structure_is_made_again(sets, plm,
         source.b.create_index("n")
         source.b.insert_one({"_id": "behind"})
         written = sets.source.cluster_time()
-        until(has(primary, "b", {"_id": "before"}))
+        wait_until(has(primary, "b", {"_id": "before"}), 30)
         assert replicated_time(plm.status()) < written
         primary.replace(leave)
         plm.wait_applied(written)

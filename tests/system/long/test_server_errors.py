@@ -15,7 +15,7 @@ from conftest import CLIENT
 from lab.compare import differences
 from lab.daemon import Plm, Refused
 from lab.load import fill
-from lab.servers import STATE_DATABASE, Pair, ReplicaSet
+from lab.servers import STATE_DATABASE, Pair
 from pymongo import MongoClient
 
 Answer = dict[str, Any]
@@ -94,15 +94,6 @@ def trouble(pair: Pair, where: Where, answer: Answer, times: int | None = TIMES)
         yield made
     finally:
         made.end()
-
-
-def wait_failed(plm: Plm) -> str:
-    """The error."""
-    deadline = time.monotonic() + PATIENCE
-    while (status := plm.status())["state"] != "failed":
-        assert time.monotonic() < deadline, status
-        time.sleep(0.05)
-    return status["error"]
 
 
 def equal(pair: Pair) -> None:
@@ -218,7 +209,7 @@ def test_other_errors_while_following_fail_the_job(pair, plm, where, change):
     for answer in FATAL.values():
         with trouble(pair, where, answer, None):
             change(pair.source.admin, next(numbers))
-            error = wait_failed(plm)
+            error = plm.wait_state("failed", PATIENCE)["error"]
         assert where.doing in error and SERVERS_WORDS in error
         plm.resume(fromFailure=True)
         plm.wait_applied(pair.source.cluster_time())
