@@ -9,11 +9,9 @@ namespace plm {
 
 namespace {
 
-// An insert command holds at most 16 MB; smaller ones are as fast.
-constexpr std::size_t kInsertBytes = 8'000'000;
-constexpr std::size_t kInsertDocuments = 50'000;
 constexpr std::size_t kRereadDocuments = 200;
-constexpr int kCacheTries = 6;  // with the waits between them, some three seconds
+constexpr std::size_t kFoundBytes = 4'000'000;  // read from several collections before they are written
+constexpr int kCacheTries = 6;                  // with the waits between them, some three seconds
 
 // Failures that say nothing about the document: the whole batch is tried again,
 // or the job cannot go on.
@@ -48,6 +46,14 @@ const bson::Document* document_of(const Wanted& wanted, const std::vector<bson::
     return wanted.operation->collection->collated || bson::compare(document["_id"], wanted.operation->id) == 0;
   });
   return found == documents.end() ? nullptr : &*found;
+}
+
+std::size_t bytes_of(const auto& found) {
+  std::size_t out = 0;
+  for (const auto& entry : found) {
+    for (const bson::Document& document : entry.documents) out += document.size_bytes();
+  }
+  return out;
 }
 
 }  // namespace
@@ -102,7 +108,7 @@ Status Applier::too_large_for_cache(std::span<Operation> batch, const Error& err
 
 Status Applier::apply(std::span<Operation> batch) {
   reread_what_is_parked(batch);
-  CoalescedBatch work = coalesce(batch);
+  const CoalescedBatch work = coalesce(batch);
   std::vector<Reread> first;
   std::vector<Reread> again;
   // Where operations of a key are not superseded, older ones are still to come:
@@ -111,8 +117,7 @@ Status Applier::apply(std::span<Operation> batch) {
     (operation->collection->strictly_ordered() ? again : first).push_back({operation, {}});
   }
   if (auto status = reread(std::move(first)); !status) return status;
-  if (auto status = insert(std::move(work.inserts), again); !status) return status;
-  if (auto status = apply_in_order(work.ordered, again); !status) return status;
+  if (auto status = write(work, again); !status) return status;
   if (auto status = remove(work.removed); !status) return status;
   if (auto status = apply_capped(work.capped, again); !status) return status;
   return reread(std::move(again));
@@ -127,68 +132,22 @@ void Applier::reread_what_is_parked(std::span<Operation> batch) {
   }
 }
 
-// ---- Inserts -------------------------------------------------------------------
-
-Status Applier::insert(std::vector<const Operation*> inserts, std::vector<Reread>& again) {
-  // One command for a collection; the order between documents does not matter.
-  const auto collection_of = [](const Operation* operation) -> const Uuid& {
-    return operation->collection->source_uuid;
-  };
-  std::ranges::stable_sort(inserts, {}, collection_of);
-  std::size_t begin = 0;
-  while (begin < inserts.size()) {
-    std::size_t end = begin;
-    std::size_t bytes = 0;
-    while (end < inserts.size() && end - begin < kInsertDocuments &&
-           collection_of(inserts[end]) == collection_of(inserts[begin]) &&
-           (end == begin || bytes + inserts[end]->body.size() <= kInsertBytes)) {
-      bytes += inserts[end++]->body.size();
-    }
-    const Twin& twin = inserts[begin]->collection->twin;
-    if (auto status = insert_into(twin, std::span(inserts).subspan(begin, end - begin), again); !status) return status;
-    begin = end;
-  }
-  return {};
-}
-
-Status Applier::insert_into(const Twin& twin, std::span<const Operation* const> inserts, std::vector<Reread>& again) {
-  std::size_t bytes = 64;
-  for (const Operation* operation : inserts) bytes += operation->body.size() + 8;
-  bson::Builder holder(bytes);
-  {
-    auto documents = holder.array("documents");
-    for (const Operation* operation : inserts) documents.append(operation->body);
-  }
-  auto failures = parts_.target.insert(twin, holder.view()["documents"].document());
-  if (!failures) {
-    const Error& error = failures.error();
-    return fail(retryable(error) ? error.within("insert into " + inserts.front()->collection->ns.text())
-                                 : fatal_or(error, *inserts.front()));
-  }
-  for (OperationFailure& failure : *failures) {
-    const Operation& operation = *inserts[failure.index];
-    if (concerns_more_than_the_document(failure.error)) return fail(fatal_or(failure.error, operation));
-    again.push_back({&operation, std::move(failure.error)});
-  }
-  return {};
-}
-
-// ---- The rest, in order -----------------------------------------------------------
-
-Status Applier::apply_in_order(const std::vector<const Operation*>& ordered, std::vector<Reread>& again) {
+// In one call, which waits for the target's majority once.
+Status Applier::write(const CoalescedBatch& work, std::vector<Reread>& again) {
+  std::vector<const Operation*> all = work.inserts;
+  std::ranges::stable_sort(all, {}, [](const Operation* insert) { return insert->collection->source_uuid; });
+  all.insert(all.end(), work.ordered.begin(), work.ordered.end());
+  if (all.empty()) return {};
   std::vector<TargetOperation> operations;
-  std::vector<const Operation*> origins;
-  operations.reserve(ordered.size());
-  origins.reserve(ordered.size());
-  for (const Operation* operation : ordered) {
+  operations.reserve(all.size());
+  for (const Operation* operation : all) {
     operations.push_back(on_target(*operation));
-    origins.push_back(operation);
+    if (operations.size() <= work.inserts.size()) operations.back().kind = TargetOperation::Kind::insert;
   }
-  if (operations.empty()) return {};
   auto failures = parts_.target.apply(operations);
   if (!failures) return fail(std::move(failures.error()));
   for (OperationFailure& failure : *failures) {
-    const Operation& operation = *origins[failure.index];
+    const Operation& operation = *all[failure.index];
     if (failure.kind == OperationFailure::Kind::rejected && concerns_more_than_the_document(failure.error)) {
       return fail(fatal_or(failure.error, operation));
     }
@@ -253,7 +212,9 @@ Result<std::size_t> Applier::apply_capped_run(std::span<const Operation* const> 
     std::ranges::copy_if(run.subspan(settled), std::back_inserter(behind), &Operation::moves_to_end);
     if (auto removed = remove(behind); !removed) return fail(std::move(removed.error()));
     const Reread refused{&operation, std::move(failure.error)};
-    if (auto read = reread_from({&refused, 1}); !read) return fail(std::move(read.error()));
+    std::vector<Found> found;
+    if (auto read = read_all_again({&refused, 1}, found); !read) return fail(std::move(read.error()));
+    if (auto written = write_as_found(found); !written) return fail(std::move(written.error()));
     return settled;
   }
   return run.size();
@@ -280,7 +241,9 @@ Status Applier::reread_in_order(std::span<const Operation* const> rereads) {
       });
       settled = static_cast<std::size_t>(open - asked.begin());
       most = settled == 0 ? 1 : kRereadDocuments;
-      if (auto status = write_as_found(asked.first(settled), found->documents); !status) return status;
+      const auto answered = asked.first(settled);
+      const Found all{{answered.begin(), answered.end()}, std::move(found->documents)};
+      if (auto status = write_as_found({&all, 1}); !status) return status;
     } else if (found.error().code != ErrorCode::not_found) {
       return fail(std::move(found.error()));
     }
@@ -299,6 +262,7 @@ Status Applier::reread(std::vector<Reread> rereads) {
     if (seen.insert(key_of(*entry->operation)).second) wanted.push_back(std::move(*entry));
   }
   std::ranges::stable_sort(wanted, {}, [](const Reread& entry) { return entry.operation->collection->source_uuid; });
+  std::vector<Found> found;
   std::size_t begin = 0;
   while (begin < wanted.size()) {
     const CollectionRef& collection = *wanted[begin].operation->collection;
@@ -308,10 +272,13 @@ Status Applier::reread(std::vector<Reread> rereads) {
            wanted[end].operation->collection->source_uuid == collection.source_uuid) {
       ++end;
     }
-    if (auto status = reread_from(std::span(wanted).subspan(begin, end - begin)); !status) return status;
+    if (auto status = read_all_again(std::span(wanted).subspan(begin, end - begin), found); !status) return status;
     begin = end;
+    if (bytes_of(found) < kFoundBytes) continue;
+    if (auto status = write_as_found(found); !status) return status;
+    found.clear();
   }
-  return {};
+  return write_as_found(found);
 }
 
 // Of one collection. Errors: not_found when it is gone ahead of the stream.
@@ -331,51 +298,57 @@ Result<ReadDocuments> Applier::read_again(std::span<const Reread> rereads) {
   return found;
 }
 
-Status Applier::reread_from(std::span<const Reread> rereads) {
+Status Applier::read_all_again(std::span<const Reread> rereads, std::vector<Found>& found) {
   std::vector<Reread> left(rereads.begin(), rereads.end());
   while (!left.empty()) {
-    auto found = read_again(left);
-    if (!found) {
+    auto read = read_again(left);
+    if (!read) {
       // Gone ahead of the stream: its drop will come.
-      if (found.error().code == ErrorCode::not_found) return {};
-      return fail(std::move(found.error()));
+      if (read.error().code == ErrorCode::not_found) return {};
+      return fail(std::move(read.error()));
     }
     // Those that were not found do not exist, unless the reply was full.
-    std::vector<Reread> answered;
+    Found answered;
     std::vector<Reread> unanswered;
     for (Reread& entry : left) {
-      const bool there = document_of(entry, found->documents) != nullptr;
-      (there || found->complete ? answered : unanswered).push_back(std::move(entry));
+      const bool there = document_of(entry, read->documents) != nullptr;
+      (there || read->complete ? answered.rereads : unanswered).push_back(std::move(entry));
     }
-    if (auto status = write_as_found(answered, found->documents); !status) return status;
+    answered.documents = std::move(read->documents);
+    found.push_back(std::move(answered));
     left = std::move(unanswered);
   }
   return {};
 }
 
-Status Applier::write_as_found(std::span<const Reread> rereads, const std::vector<bson::Document>& documents) {
+Status Applier::write_as_found(std::span<const Found> found) {
   std::vector<TargetOperation> operations;
-  for (const Reread& entry : rereads) {
-    const Twin& twin = entry.operation->collection->twin;
-    const bson::Document* document = document_of(entry, documents);
-    if (document == nullptr) {
-      operations.push_back({TargetOperation::Kind::erase, &twin, entry.operation->id, {}});
-    } else {
-      operations.push_back({TargetOperation::Kind::upsert, &twin, (*document)["_id"], document->view()});
+  std::vector<const Operation*> origins;
+  for (const auto& [rereads, documents] : found) {
+    for (const Reread& entry : rereads) {
+      const Twin& twin = entry.operation->collection->twin;
+      const bson::Document* document = document_of(entry, documents);
+      if (document == nullptr) {
+        operations.push_back({TargetOperation::Kind::erase, &twin, entry.operation->id, {}});
+      } else {
+        operations.push_back({TargetOperation::Kind::upsert, &twin, (*document)["_id"], document->view()});
+      }
+      origins.push_back(entry.operation);
     }
   }
+  if (operations.empty()) return {};
   auto failures = parts_.target.apply(operations);
   if (!failures) return fail(std::move(failures.error()));
-  std::vector<bool> failed(rereads.size());
+  std::vector<bool> failed(operations.size());
   for (const OperationFailure& failure : *failures) {
     failed[failure.index] = true;
-    const Operation& operation = *rereads[failure.index].operation;
+    const Operation& operation = *origins[failure.index];
     if (concerns_more_than_the_document(failure.error)) return fail(fatal_or(failure.error, operation));
     if (auto parked = parts_.parking.park(operation, failure.error); !parked) return parked;
   }
-  for (std::size_t i = 0; i < rereads.size(); ++i) {
+  for (std::size_t i = 0; i < origins.size(); ++i) {
     if (failed[i]) continue;
-    if (auto released = parts_.parking.release(*rereads[i].operation); !released) return released;
+    if (auto released = parts_.parking.release(*origins[i]); !released) return released;
   }
   return {};
 }

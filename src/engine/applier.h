@@ -53,22 +53,25 @@ class Applier final : public Role {
     const Operation* operation = nullptr;
     Error reason;  // why: code 8 and so on; empty message when it was asked for
   };
+  // What the source holds of some, all of one collection.
+  struct Found {
+    std::vector<Reread> rereads;
+    std::vector<bson::Document> documents;
+  };
 
   // The error when it is to be tried again; success when it was parked.
   Status too_large_for_cache(std::span<Operation> batch, const Error& error);
   Status apply(std::span<Operation> batch);
   void reread_what_is_parked(std::span<Operation> batch);
-  Status insert(std::vector<const Operation*> inserts, std::vector<Reread>& again);
-  Status insert_into(const Twin& twin, std::span<const Operation* const> inserts, std::vector<Reread>& again);
-  Status apply_in_order(const std::vector<const Operation*>& ordered, std::vector<Reread>& again);
+  Status write(const CoalescedBatch& work, std::vector<Reread>& again);
   Status remove(std::span<const Operation* const> removed);
   Status apply_capped(std::span<const Operation* const> operations, std::vector<Reread>& again);
   Result<std::size_t> apply_capped_run(std::span<const Operation* const> run, std::vector<Reread>& again);
   Status reread_in_order(std::span<const Operation* const> rereads);
   Status reread(std::vector<Reread> rereads);
   Result<ReadDocuments> read_again(std::span<const Reread> rereads);
-  Status reread_from(std::span<const Reread> rereads);
-  Status write_as_found(std::span<const Reread> rereads, const std::vector<bson::Document>& documents);
+  Status read_all_again(std::span<const Reread> rereads, std::vector<Found>& found);
+  Status write_as_found(std::span<const Found> found);
   [[nodiscard]] Error fatal_or(const Error& error, const Operation& operation) const;
 
   Parts parts_;

@@ -287,6 +287,7 @@ std::optional<OperationFailure> MemoryTarget::apply_one(std::size_t index, const
         index, server_error(server_code::namespace_not_found, "missing collection " + operation.twin->uuid.text()));
   }
   switch (operation.kind) {
+    case TargetOperation::Kind::insert:
     case TargetOperation::Kind::upsert:
     case TargetOperation::Kind::replace: {
       Status put = deployment_.put(*collection, operation.body);

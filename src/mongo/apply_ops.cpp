@@ -20,9 +20,10 @@ constexpr std::size_t kMaxOperationBytes = 15U << 20U;
 constexpr std::size_t kOperationOverheadBytes = 400;
 
 using Kind = TargetOperation::Kind;
+using Wait = DataConnection::Wait;
 
 bool is_whole_document(const TargetOperation& operation) {
-  return operation.kind == Kind::upsert || operation.kind == Kind::replace;
+  return operation.kind != Kind::diff && operation.kind != Kind::erase;
 }
 
 std::size_t size_of(const TargetOperation& operation) {
@@ -45,6 +46,7 @@ class OperationWriter {
     entry->append("ns", last_ns_);
     operation.twin->uuid.append_to(*entry, "ui");
     switch (kind) {
+      case Kind::insert:
       case Kind::upsert:
         entry->append("o", operation.body);
         break;
@@ -70,6 +72,7 @@ class OperationWriter {
   }
   static std::string_view code(Kind kind) {
     switch (kind) {
+      case Kind::insert:
       case Kind::upsert:
         return "i";  // on a document that exists it fails first, inside the server, and then replaces it
       case Kind::replace:
@@ -93,9 +96,12 @@ class OperationWriter {
 // An applyOps command on its way through the operations of one call.
 class Applying {
  public:
-  Applying(DataConnection& connection, std::span<const TargetOperation> operations, std::size_t first_position,
-           std::vector<OperationFailure>& failures)
-      : connection_(connection), operations_(operations), first_position_(first_position), failures_(failures) {}
+  Applying(DataConnection& connection, const OperationRun& run, std::vector<OperationFailure>& failures)
+      : connection_(connection),
+        operations_(run.operations),
+        first_position_(run.first_position),
+        is_last_(run.is_last),
+        failures_(failures) {}
 
   Status run() {
     while (done_ < operations_.size()) {
@@ -106,16 +112,15 @@ class Applying {
       }
       if (auto sent = send_some(); !sent) return sent;
     }
-    // A command that ended with an error need not have waited for the majority.
-    return waited_ ? Status() : wait_for_majority(connection_.plain());
+    return {};
   }
 
  private:
   Status send_some() {
-    const ApplyOpsCommand next = encode_apply_ops(operations_.subspan(done_), &connection_);
-    Connection::Outcome outcome = connection_.apply_ops(next.command.view());
-    waited_ = outcome.status.has_value();
-    if (waited_) {
+    ApplyOpsCommand next = encode_apply_ops(operations_.subspan(done_), &connection_);
+    const bool is_end = is_last_ && done_ + next.operations == operations_.size();
+    Connection::Outcome outcome = connection_.apply_ops(next.command, is_end ? Wait::for_majority : Wait::in_settle);
+    if (outcome.status) {
       done_ += next.operations;
       return {};
     }
@@ -172,8 +177,8 @@ class Applying {
       failures_.push_back(missing(first_position_ + position));
       return {};
     }
-    return apply_portably(connection_, operations_.subspan(position, 1), DiffSupport::none, first_position_ + position,
-                          failures_);
+    return apply_portably(connection_, {operations_.subspan(position, 1), first_position_ + position},
+                          DiffSupport::none, failures_);
   }
 
   Status settle(std::size_t position, const Status& status) {
@@ -188,9 +193,9 @@ class Applying {
   DataConnection& connection_;
   std::span<const TargetOperation> operations_;
   std::size_t first_position_;
+  bool is_last_;
   std::vector<OperationFailure>& failures_;
   std::size_t done_ = 0;
-  bool waited_ = true;
   Uuid gone_;  // the last collection that turned out not to exist
   std::optional<Error> gone_error_;
 };
@@ -221,13 +226,11 @@ ApplyOpsCommand encode_apply_ops(std::span<const TargetOperation> operations, co
   // Not atomic: otherwise the command takes the lock of the whole server.
   command.append("allowAtomic", false).append("alwaysUpsert", false).append("bypassDocumentValidation", true);
   if (connection != nullptr) connection->append_comment(command);
-  append_majority_write(command);
-  return {command.take(), count};
+  return {std::move(command), count};
 }
 
-Status apply_ops(DataConnection& connection, std::span<const TargetOperation> operations, std::size_t first_position,
-                 std::vector<OperationFailure>& failures) {
-  return Applying(connection, operations, first_position, failures).run();
+Status apply_ops(DataConnection& connection, const OperationRun& run, std::vector<OperationFailure>& failures) {
+  return Applying(connection, run, failures).run();
 }
 
 }  // namespace plm::mongo

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "mongo/write_command.h"
 #include "mongo/writers.h"
 #include "seams/target.h"
 
@@ -17,14 +18,13 @@ namespace plm::mongo {
 [[nodiscard]] bool expressible_in_apply_ops(const TargetOperation& operation);
 
 // Applies operations, all expressible, in order; those that fail do not stop
-// the others. The positions in `failures` begin at `first_position`.
-Status apply_ops(DataConnection& connection, std::span<const TargetOperation> operations, std::size_t first_position,
-                 std::vector<OperationFailure>& failures);
+// the others. To be followed by DataConnection::settle().
+Status apply_ops(DataConnection& connection, const OperationRun& run, std::vector<OperationFailure>& failures);
 
 // One command of as many of the operations as it is good to send at once, behind
-// the operation on the fence of `connection`, if there is one.
+// the operation on the fence of `connection`, if there is one. Without a write concern.
 struct ApplyOpsCommand {
-  bson::Document command;
+  bson::Builder command;
   std::size_t operations = 0;
 };
 ApplyOpsCommand encode_apply_ops(std::span<const TargetOperation> operations,

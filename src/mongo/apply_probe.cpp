@@ -127,7 +127,8 @@ Result<ApplyAbilities> probe_apply_abilities(Pool& pool, Writers& writers) {
   const auto exactly = behaves(*scratch, [&](auto operations, auto& failures) -> Status {
     auto connection = writers.lend();
     if (!connection) return fail(connection.error());
-    return apply_ops(*connection, operations, 0, failures);
+    if (auto applied = apply_ops(*connection, {operations}, failures); !applied) return applied;
+    return connection->settle();
   });
   if (!exactly) return fail(exactly.error());
   if (*exactly) out.mode = ApplyMode::exact;
@@ -135,7 +136,10 @@ Result<ApplyAbilities> probe_apply_abilities(Pool& pool, Writers& writers) {
   const auto by_pipeline = behaves(*scratch, [&](auto operations, auto& failures) -> Status {
     auto connection = writers.lend();
     if (!connection) return fail(connection.error());
-    return apply_portably(*connection, operations, DiffSupport::pipeline, 0, failures);
+    if (auto applied = apply_portably(*connection, {operations}, DiffSupport::pipeline, failures); !applied) {
+      return applied;
+    }
+    return connection->settle();
   });
   if (!by_pipeline) return fail(by_pipeline.error());
   if (*by_pipeline) out.diffs = DiffSupport::pipeline;

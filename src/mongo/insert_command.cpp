@@ -1,21 +1,19 @@
 #include "mongo/insert_command.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "mongo/document_array.h"
 #include "mongo/error_translation.h"
 #include "mongo/write_command.h"
+#include "mongo/zero_timestamp.h"
 
 namespace plm::mongo {
 namespace {
 
-// A server that finds every document of a command a duplicate answers with an
-// error for each, key included; a reply beyond 16 MB makes it drop the
-// connection. So a command stays well below what the server would take.
-constexpr std::int64_t kMaxDocuments = 20'000;
-constexpr std::size_t kMaxArrayBytes = 8U << 20U;
-
 bool fits_one_command(bson::View documents) {
   const ArraySummary summary = summarize(documents);
-  return summary.count == 1 || (summary.count <= kMaxDocuments && documents.size() <= kMaxArrayBytes);
+  return summary.count == 1 || (summary.count <= kMaxInsertDocuments && documents.size() <= kMaxInsertBytes);
 }
 
 // A unique index other than that of _id is not ours to overwrite.
@@ -48,7 +46,6 @@ Status insert_array(const SendInsert& send, const Twin& twin, bson::View documen
   command.append_array("documents", documents);
   command.append("ordered", false).append("bypassDocumentValidation", true);
   twin.uuid.append_to(command, "collectionUUID");
-  append_majority_write(command);
   auto reply = send(twin.ns.database, command);
   if (!reply) return fail(reply.error());
   return read_write_errors(reply->view(), first_position, outcome);
@@ -59,13 +56,13 @@ Status insert_in_parts(const SendInsert& send, const Twin& twin, bson::View docu
   auto rest = documents.begin();
   std::size_t position = 0;
   while (rest != documents.end()) {
-    bson::Builder part(kMaxArrayBytes);
+    bson::Builder part(kMaxInsertBytes);
     std::int64_t count = 0;
     {
       auto array = part.array("documents");
-      while (rest != documents.end() && count < kMaxDocuments) {
+      while (rest != documents.end() && count < kMaxInsertDocuments) {
         const bson::View document = rest->value.as_document();
-        if (count > 0 && part.size_bytes() + document.size() > kMaxArrayBytes) break;
+        if (count > 0 && part.size_bytes() + document.size() > kMaxInsertBytes) break;
         array.append(document);
         ++count;
         ++rest;
@@ -86,6 +83,15 @@ Result<InsertOutcome> insert_documents(const SendInsert& send, const Twin& twin,
                                                       : insert_in_parts(send, twin, documents, outcome);
   if (!inserted) return fail(inserted.error());
   return outcome;
+}
+
+std::vector<std::size_t> not_stored(InsertOutcome& outcome, bson::View documents) {
+  std::vector<std::size_t> positions = with_zero_timestamp(documents);
+  std::ranges::move(outcome.duplicates, std::back_inserter(positions));
+  std::ranges::sort(positions);
+  const auto repeated = std::ranges::unique(positions);
+  positions.erase(repeated.begin(), repeated.end());
+  return positions;
 }
 
 }  // namespace plm::mongo

@@ -20,7 +20,6 @@
 #include "mongo/structure_commands.h"
 #include "mongo/write_command.h"
 #include "mongo/writers.h"
-#include "mongo/zero_timestamp.h"
 
 namespace plm {
 
@@ -95,20 +94,15 @@ Namespace name_to_modify(const Twin& twin, bson::View change) {
   return change["timeseries"] ? twin.ns.for_users() : twin.ns;
 }
 
-Result<mongo::InsertOutcome> insert_by_number(mongo::Writers& writers, const Twin& twin, bson::View documents) {
-  auto connection = writers.lend();
-  if (!connection) return fail(connection.error());
-  return mongo::insert_documents(
-      [&](const std::string& database, bson::Builder& command) { return connection->write(database, command); }, twin,
-      documents);
-}
-
 Result<mongo::InsertOutcome> insert_by_name(Pool& pool, mongo::Writers& writers, const Twin& twin,
                                             bson::View documents) {
   auto connection = pool.connect();
   if (!connection) return fail(connection.error());
   auto inserted = mongo::insert_documents(
-      [&](const std::string& database, bson::Builder& command) { return connection->run(database, command.view()); },
+      [&](const std::string& database, bson::Builder& command) {
+        mongo::append_majority_write(command);
+        return connection->run(database, command.view());
+      },
       twin, documents);
   if (inserted || inserted.error().server_code != server_code::collection_uuid_mismatch) return inserted;
   // Another owner may have given it another name.
@@ -128,19 +122,11 @@ Result<ClusterTime> behind_all_writes(mongo::Writers& writers) {
   return reply->operation_time();
 }
 
-// The documents at the given positions, which are put in order, as upserts.
-std::vector<TargetOperation> upserts_of(const Twin& twin, bson::View documents, std::vector<std::size_t>& positions) {
-  std::ranges::sort(positions);
-  const auto repeated = std::ranges::unique(positions);
-  positions.erase(repeated.begin(), repeated.end());
+std::vector<TargetOperation> operations_of(TargetOperation::Kind kind, const Twin& twin, bson::View documents) {
   std::vector<TargetOperation> out;
-  out.reserve(positions.size());
-  std::size_t index = 0;
   for (const bson::Element& element : documents) {
-    if (out.size() == positions.size()) break;
-    if (index++ != positions[out.size()]) continue;
     const bson::View document = element.value.as_document();
-    out.push_back({TargetOperation::Kind::replace, &twin, document["_id"], document});
+    out.push_back({kind, &twin, document["_id"], document});
   }
   return out;
 }
@@ -343,21 +329,33 @@ Result<std::unique_ptr<RangeReader>> MongoTarget::read_range(const Twin& twin, c
 }
 
 Result<std::vector<OperationFailure>> MongoTarget::insert(const Twin& twin, bson::View documents, InsertFence fence) {
-  auto outcome = fence == InsertFence::name ? insert_by_name(*parts_->pool, parts_->writers, twin, documents)
-                                            : insert_by_number(parts_->writers, twin, documents);
+  if (fence == InsertFence::number) return insert_by_number(twin, documents);
+  auto outcome = insert_by_name(*parts_->pool, parts_->writers, twin, documents);
   if (!outcome) return fail(outcome.error().within("inserting into " + twin.ns.text()));
-  std::vector<OperationFailure> failures = std::move(outcome->failures);
-  std::vector<std::size_t> again = mongo::with_zero_timestamp(documents);
-  std::ranges::move(outcome->duplicates, std::back_inserter(again));
-  if (again.empty()) return failures;
-  const std::vector<TargetOperation> replacements = upserts_of(twin, documents, again);
+  const std::vector<std::size_t> again = mongo::not_stored(*outcome, documents);
+  if (again.empty()) return std::move(outcome->failures);
+  const std::vector<TargetOperation> all = operations_of(TargetOperation::Kind::replace, twin, documents);
+  std::vector<TargetOperation> replacements;
+  for (const std::size_t position : again) replacements.push_back(all[position]);
   auto replaced = apply(replacements);
   if (!replaced) return fail(replaced.error());
   for (OperationFailure& failure : *replaced) {
     failure.index = again[failure.index];
-    failures.push_back(std::move(failure));
+    outcome->failures.push_back(std::move(failure));
   }
-  return failures;
+  return std::move(outcome->failures);
+}
+
+// The collection may not be the one that is meant: then nothing was inserted.
+Result<std::vector<OperationFailure>> MongoTarget::insert_by_number(const Twin& twin, bson::View documents) {
+  auto failures = apply(operations_of(TargetOperation::Kind::insert, twin, documents));
+  if (!failures) return failures;
+  const auto another = std::ranges::find_if(*failures, [](const OperationFailure& failure) {
+    return failure.error.server_code == server_code::collection_uuid_mismatch;
+  });
+  if (another == failures->end()) return failures;
+  another->error.code = ErrorCode::server;
+  return fail(another->error.within("inserting into " + twin.ns.text()));
 }
 
 Result<std::vector<OperationFailure>> MongoTarget::apply(std::span<const TargetOperation> operations) {
@@ -366,7 +364,7 @@ Result<std::vector<OperationFailure>> MongoTarget::apply(std::span<const TargetO
   auto connection = parts_->writers.lend();
   if (!connection) return fail(connection.error());
   const Status applied = mongo::OperationRuns(*connection, parts_->mode, parts_->diffs, failures).apply(operations);
-  if (!applied) return fail(applied.error().within("applying changes"));
+  if (!applied) return fail(applied.error());
   return failures;
 }
 

@@ -55,6 +55,7 @@ class MongoTarget final : public Target {
   struct Parts;
   explicit MongoTarget(std::unique_ptr<Parts> parts);
   Status drop_stored_functions(const Twin& twin);
+  Result<std::vector<OperationFailure>> insert_by_number(const Twin& twin, bson::View documents);
   std::unique_ptr<Parts> parts_;
 };
 

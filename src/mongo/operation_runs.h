@@ -18,13 +18,18 @@ class OperationRuns {
       : connection_(connection), mode_(mode), diffs_(diffs), failures_(failures) {}
 
   // In order; what fails is added to the failures and does not stop the others.
+  // Returns when a majority has it, for which it waits once.
   Status apply(std::span<const TargetOperation> operations);
 
  private:
   using Operations = std::span<const TargetOperation>;
 
-  Status erase(Operations erases, std::size_t position);
-  Status write(Operations operations, std::size_t position);
+  Status erase(const OperationRun& erases);
+  Status write(const OperationRun& run);
+  Status write_alike(const OperationRun& run);
+  Status insert(const OperationRun& run);
+  Status replace(const OperationRun& inserts, std::span<const std::size_t> positions);
+  [[nodiscard]] bool are_alike(const TargetOperation& first, const TargetOperation& next) const;
   [[nodiscard]] bool goes_by_apply_ops(const TargetOperation& operation) const;
 
   DataConnection& connection_;

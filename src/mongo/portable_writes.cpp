@@ -34,6 +34,7 @@ void append_diff(bson::Builder& statement, bson::View body) {
 void append_statement(bson::Builder& statement, const TargetOperation& operation) {
   append_key_query(statement, operation.id);
   switch (operation.kind) {
+    case Kind::insert:
     case Kind::upsert:
     case Kind::replace:
       append_replacement(statement, operation.body);
@@ -64,24 +65,26 @@ bson::Builder command_for(Operations run) {
   }
   if (!erase) command.append("bypassDocumentValidation", true);
   twin.uuid.append_to(command, "collectionUUID");
-  append_majority_write(command);
   return command;
 }
 
 // A replacement that the server takes for something else, or whose _id is
 // equal to the stored one without being identical.
 bool may_be_inserted_instead(const TargetOperation& operation, const Error& error) {
-  if (operation.kind != Kind::upsert && operation.kind != Kind::replace) return false;
+  if (operation.kind == Kind::diff || operation.kind == Kind::erase) return false;
   return has_dollar_field(operation.body) || error.server_code == server_code::immutable_field ||
          error.server_code == server_code::id_mismatch_on_replace;
 }
 
 class Writing {
  public:
-  Writing(DataConnection& connection, DiffSupport diffs, std::vector<OperationFailure>& failures)
-      : connection_(connection), diffs_(diffs), failures_(failures) {}
+  Writing(DataConnection& connection, const OperationRun& run, DiffSupport diffs,
+          std::vector<OperationFailure>& failures)
+      : connection_(connection), run_(run), diffs_(diffs), failures_(failures) {}
 
-  Status run(Operations operations, std::size_t position) {
+  Status run() {
+    Operations operations = run_.operations;
+    std::size_t position = run_.first_position;
     while (!operations.empty()) {
       if (!can_send(operations.front())) {
         failures_.push_back(missing(position));
@@ -120,7 +123,9 @@ class Writing {
   // How many operations are dealt with.
   Result<std::size_t> send(Operations run, std::size_t position) {
     bson::Builder command = command_for(run);
-    auto reply = connection_.write(run.front().twin->ns.database, command);
+    const bool is_end = run_.is_last && &run.back() == &run_.operations.back();
+    auto reply = connection_.write(run.front().twin->ns.database, command,
+                                   is_end ? DataConnection::Wait::for_majority : DataConnection::Wait::in_settle);
     if (!reply) return fail(reply.error());
     const bson::Value entry = (*reply)["writeErrors"].as_document()["0"];
     if (entry.is_document()) return settle_error(run, position, entry.document());
@@ -169,6 +174,7 @@ class Writing {
   }
 
   DataConnection& connection_;
+  const OperationRun& run_;
   DiffSupport diffs_;
   std::vector<OperationFailure>& failures_;
 };
@@ -180,9 +186,9 @@ bool is_classic_update(bson::View body) {
   return first != body.end() && (first->key.starts_with("$set") || first->key.starts_with("$unset"));
 }
 
-Status apply_portably(DataConnection& connection, std::span<const TargetOperation> operations, DiffSupport diffs,
-                      std::size_t first_position, std::vector<OperationFailure>& failures) {
-  return Writing(connection, diffs, failures).run(operations, first_position);
+Status apply_portably(DataConnection& connection, const OperationRun& run, DiffSupport diffs,
+                      std::vector<OperationFailure>& failures) {
+  return Writing(connection, run, diffs, failures).run();
 }
 
 }  // namespace plm::mongo

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "mongo/write_command.h"
 #include "mongo/writers.h"
 #include "seams/target.h"
 
@@ -20,9 +21,9 @@ enum class DiffSupport {
 // Whether the body of a diff operation is {$set: ..., $unset: ...}.
 [[nodiscard]] bool is_classic_update(bson::View body);
 
-// Applies operations in order; those that fail do not stop the others. The
-// positions in `failures` begin at `first_position`.
-Status apply_portably(DataConnection& connection, std::span<const TargetOperation> operations, DiffSupport diffs,
-                      std::size_t first_position, std::vector<OperationFailure>& failures);
+// Applies operations in order; those that fail do not stop the others. To be
+// followed by DataConnection::settle().
+Status apply_portably(DataConnection& connection, const OperationRun& run, DiffSupport diffs,
+                      std::vector<OperationFailure>& failures);
 
 }  // namespace plm::mongo

@@ -54,7 +54,6 @@ Status delete_one_by_one(DataConnection& connection, const Twin& twin, std::span
       }
     }
     twin.uuid.append_to(command, "collectionUUID");
-    append_majority_write(command);
     auto deleted = connection.write(twin.ns.database, command);
     if (!deleted) return fail(deleted.error());
     if (auto each = first_write_error(deleted->view()); !each) return each;

@@ -22,7 +22,6 @@ bson::Builder delete_command(const std::string& collection, const Uuid& uuid, co
     statement->append("limit", 1);
   }
   if (!uuid.is_nil()) uuid.append_to(command, "collectionUUID");
-  append_majority_write(command);
   return command;
 }
 
@@ -46,7 +45,6 @@ bson::Builder insert_command(const Twin& twin, bson::View document) {
   }
   command.append("bypassDocumentValidation", true);
   twin.uuid.append_to(command, "collectionUUID");
-  append_majority_write(command);
   return command;
 }
 
@@ -87,6 +85,7 @@ Status wait_for_majority(Connection& connection) {
   bson::Builder nobody;
   nobody.append_null("_id");
   bson::Builder command = delete_command("nothing", Uuid(), nobody.view()["_id"]);
+  append_majority_write(command);
   auto reply = connection.run(std::string(kStateDatabase), command.view());
   if (!reply) return fail(reply.error());
   return first_write_error(reply->view());

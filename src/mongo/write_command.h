@@ -1,7 +1,8 @@
 // The parts that all write commands share.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
+#include <span>
 #include <string>
 
 #include "bson/document.h"
@@ -25,6 +26,19 @@ inline void append_majority_write(bson::Builder& command) {
   auto concern = command.document("writeConcern");
   concern->append("w", "majority").append("wtimeout", 20'000);
 }
+
+// For what something later of the same term waits for (mongo/term.h).
+inline void append_primary_write(bson::Builder& command) {
+  auto concern = command.document("writeConcern");
+  concern->append("w", 1);
+}
+
+// Neighbouring operations of one call that go to the server in one way.
+struct OperationRun {
+  std::span<const TargetOperation> operations;
+  std::size_t first_position = 0;  // in the call
+  bool is_last = true;             // nothing is sent behind it
+};
 
 // Returns once everything that the server has written so far is acknowledged
 // by a majority: a write that changes nothing waits for just that.

@@ -16,6 +16,13 @@ using std::chrono::steady_clock;
 
 constexpr std::string_view kFencePrefix = "fence_";
 
+std::string fence_prefix(Epoch epoch, WriterNumber writer) {
+  return fmt::format("{}{}_{}_", kFencePrefix, epoch, writer);
+}
+
+// Nothing here waits for the majority: the confirmation of the lease does, in the
+// same term.
+
 void append_id_query(bson::Builder& statement, std::int32_t id) {
   auto query = statement.document("q");
   query->append("_id", id);
@@ -42,7 +49,7 @@ bson::Builder session_command(const Writer& writer, Epoch epoch) {
     }
     statement->append("upsert", true);
   }
-  append_majority_write(command);
+  append_primary_write(command);
   return command;
 }
 
@@ -60,7 +67,7 @@ Status advance_session(Connection& connection, Writer& writer, Epoch epoch) {
 Status drop_collection(Connection& connection, const std::string& name) {
   bson::Builder command;
   command.append("drop", name);
-  append_majority_write(command);
+  append_primary_write(command);
   auto reply = connection.run(state_database(), command.view());
   if (reply || reply.error().code == ErrorCode::not_found) return {};
   return fail(reply.error().within("dropping a fence"));
@@ -80,7 +87,7 @@ Result<std::vector<std::string>> fences(Connection& connection) {
 Status create_fence(Connection& connection, const std::string& name) {
   bson::Builder create;
   create.append("create", name);
-  append_majority_write(create);
+  append_primary_write(create);
   auto created = connection.run(state_database(), create.view());
   // From an attempt of ours whose answer was lost: nobody else has this name.
   if (!created && created.error().server_code != server_code::namespace_exists) return fail(created.error());
@@ -96,7 +103,7 @@ Status create_fence(Connection& connection, const std::string& name) {
     }
     statement->append("upsert", true);
   }
-  append_majority_write(fill);
+  append_primary_write(fill);
   auto filled = connection.run(state_database(), fill.view());
   if (!filled) return fail(filled.error());
   return first_write_error(filled->view());
@@ -106,30 +113,59 @@ Status create_fence(Connection& connection, const std::string& name) {
 
 // ---- One call ---------------------------------------------------------------------
 
-void DataConnection::note(const Status& outcome) {
-  if (!outcome && outcome.error().code == ErrorCode::network) past_ = Writer::Past::unknown;
+void DataConnection::append_concern(bson::Builder& command, Wait wait) {
+  if (wait == Wait::for_majority) {
+    append_majority_write(command);
+  } else {
+    append_primary_write(command);
+  }
 }
 
-Result<Reply> DataConnection::write(const std::string& database, bson::Builder& command) {
-  auto outcome = session_->write(connection_, database, command);
-  note(outcome.status);
+// A command that ended with an error need not have waited.
+void DataConnection::note(const Status& outcome, Wait wait) {
+  if (!outcome && outcome.error().code == ErrorCode::network) past_ = Writer::Past::unknown;
+  wait_owed_ = !outcome || wait == Wait::in_settle;
+  term_matters_ = term_matters_ || wait_owed_;
+}
+
+Result<Reply> DataConnection::write(const std::string& database, bson::Builder& command, Wait wait) {
+  append_concern(command, wait);
+  auto outcome = writer_->session.write(connection_, database, command);
+  note(outcome.status, wait);
   if (outcome.status) return std::move(outcome.reply);
   Error error = std::move(outcome.status.error());
   if (error.server_code == server_code::transaction_too_old) error.code = ErrorCode::superseded;
   return fail(std::move(error));
 }
 
-Connection::Outcome DataConnection::apply_ops(bson::View command) {
-  auto outcome = connection_.attempt("admin", command);
-  note(outcome.status);
+Connection::Outcome DataConnection::apply_ops(bson::Builder& command, Wait wait) {
+  append_concern(command, wait);
+  auto outcome = connection_.attempt("admin", command.view());
+  note(outcome.status, wait);
   return outcome;
 }
 
 Status DataConnection::transact(const std::string& database, const bson::Document& statement) {
-  const Status done = run_transaction(connection_, *session_, database, std::span(&statement, 1),
+  const Status done = run_transaction(connection_, writer_->session, database, std::span(&statement, 1),
                                       [](std::size_t, bson::View reply) { return first_write_error(reply); });
-  note(done);
+  note(done, Wait::for_majority);
   return done;
+}
+
+Status DataConnection::settle() {
+  if (wait_owed_) {
+    if (auto waited = wait_for_majority(connection_); !waited) return waited;
+    wait_owed_ = false;
+  }
+  if (!term_matters_) return {};
+  auto term = term_of(connection_);
+  if (!term) return fail(std::move(term.error()));
+  if (*term != writer_->term) {
+    writer_->term = std::move(*term);
+    return fail(Error{ErrorCode::server, server_code::primary_stepped_down, {}, "the target has elected a primary"});
+  }
+  term_matters_ = false;
+  return {};
 }
 
 void DataConnection::append_fence_operation(bson::Builder::ArrayScope& operations) const {
@@ -170,6 +206,8 @@ Status Writers::take_over(Epoch epoch) {
     return fail(ErrorCode::superseded, "another plm has taken over the target");
   lease_ = (*lease)->key;
 
+  auto term = term_of(*connection);
+  if (!term) return fail(std::move(term.error()));
   auto known = known_writers(*connection);
   if (!known) return fail(std::move(known.error()));
   for (const WriterNumber number : *known) (void)writer(number);
@@ -187,7 +225,7 @@ Status Writers::take_over(Epoch epoch) {
   for (const std::string& name : *old_fences) {
     if (auto dropped = drop_collection(*connection, name); !dropped) return dropped;
   }
-  if (auto confirmed = confirm(*connection); !confirmed) return confirmed;
+  if (auto confirmed = confirm(*connection, *term); !confirmed) return confirmed;
   return wait_until_done(*connection, "^plm ");
 }
 
@@ -196,6 +234,11 @@ Status Writers::confirm(Connection& connection) {
   if (auto renewed = renew_lease(connection, lease_); !renewed) return renewed;
   confirmed_at_ = now;
   return {};
+}
+
+Status Writers::confirm(Connection& connection, const Term& term) {
+  if (auto confirmed = confirm(connection); !confirmed) return confirmed;
+  return expect_term(connection, term);
 }
 
 Epoch Writers::epoch() {
@@ -212,7 +255,7 @@ Status Writers::confirm_lease(seconds at_most_ago) {
 }
 
 Status Writers::make_fence(Connection& connection, Writer& writer) {
-  const std::string name = fmt::format("{}{}_{}_{}", kFencePrefix, lease_.epoch, writer.number, writer.generation);
+  const std::string name = fence_prefix(lease_.epoch, writer.number) + std::to_string(writer.generation);
   if (auto created = create_fence(connection, name); !created) return fail(created.error().within("creating a fence"));
   writer.fence.ns = {state_database(), name};
   auto uuid = catalog_.uuid_of(writer.fence.ns);
@@ -221,32 +264,47 @@ Status Writers::make_fence(Connection& connection, Writer& writer) {
   return {};
 }
 
-Status Writers::begin_anew(Connection& connection, Writer& writer) {
-  const std::string old_fence = writer.fence.ns.collection;
-  const std::string old_comment = writer.comment;
+// A fence of an attempt that failed, or was rolled back, goes with the others.
+Status Writers::shut_out_past(Connection& connection, Writer& writer, std::span<const std::string> all_fences) {
+  const std::string prefix = fence_prefix(lease_.epoch, writer.number);
+  for (const std::string& name : all_fences) {
+    if (!name.starts_with(prefix)) continue;
+    if (auto dropped = drop_collection(connection, name); !dropped) return dropped;
+  }
   ++writer.generation;
-  if (!old_fence.empty()) {
-    if (auto dropped = drop_collection(connection, old_fence); !dropped) return dropped;
-  }
   if (auto made = make_fence(connection, writer); !made) return made;
-  if (auto advanced = advance_session(connection, writer, lease_.epoch); !advanced) return advanced;
-  if (auto confirmed = confirm(connection); !confirmed) return confirmed;
-  // What has not reached the server yet finds its fence gone.
-  if (!old_comment.empty()) {
-    if (auto done = wait_until_done(connection, fmt::format("^{}$", old_comment)); !done) return done;
+  return advance_session(connection, writer, lease_.epoch);
+}
+
+Status Writers::begin_anew(Connection& connection, std::span<Writer* const> writers) {
+  auto term = term_of(connection);
+  if (!term) return fail(std::move(term.error()));
+  auto all_fences = fences(connection);
+  if (!all_fences) return fail(std::move(all_fences.error()));
+  for (Writer* each : writers) {
+    if (auto shut = shut_out_past(connection, *each, *all_fences); !shut) return shut;
   }
-  writer.comment = fmt::format("plm {} {} {}", lease_.epoch, writer.number, writer.generation);
-  writer.past = Writer::Past::known;
+  if (auto confirmed = confirm(connection, *term); !confirmed) return confirmed;
+  // What has not reached the server yet finds its fence gone.
+  for (Writer* each : writers) {
+    if (each->comment.empty()) continue;
+    if (auto done = wait_until_done(connection, fmt::format("^{}$", each->comment)); !done) return done;
+  }
+  for (Writer* each : writers) {
+    each->comment = fmt::format("plm {} {} {}", lease_.epoch, each->number, each->generation);
+    each->past = Writer::Past::known;
+    each->term = *term;
+  }
   return {};
 }
 
 // With the lock held: nobody begins to send anything meanwhile.
 Status Writers::make_certain(Connection& connection) {
+  std::vector<Writer*> uncertain;
   for (const auto& [number, each] : writers_) {
-    if (each->past != Writer::Past::unknown) continue;
-    if (auto begun = begin_anew(connection, *each); !begun) return begun;
+    if (each->past == Writer::Past::unknown) uncertain.push_back(each.get());
   }
-  return {};
+  return uncertain.empty() ? Status() : begin_anew(connection, uncertain);
 }
 
 Result<Writer*> Writers::certain_writer(Connection& connection) {
@@ -260,7 +318,7 @@ Result<Writer*> Writers::certain_writer(Connection& connection) {
   }
   Writer* out = free_.back();
   if (out->past != Writer::Past::known) {
-    if (auto begun = begin_anew(connection, *out); !begun) return fail(std::move(begun.error()));
+    if (auto begun = begin_anew(connection, std::span(&out, 1)); !begun) return fail(std::move(begun.error()));
   }
   free_.pop_back();
   return out;
@@ -279,7 +337,7 @@ Result<DataConnection> Writers::lend() {
     last_error_ = lent.error();
     return fail(std::move(lent.error()));
   }
-  return DataConnection(std::move(*connection), **lent, (*lent)->session, [this, writer = *lent](Writer::Past past) {
+  return DataConnection(std::move(*connection), **lent, [this, writer = *lent](Writer::Past past) {
     const std::lock_guard returned(mutex_);
     writer->past = past;
     free_.push_back(writer);

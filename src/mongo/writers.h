@@ -26,6 +26,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +35,7 @@
 #include "mongo/catalog_reader.h"
 #include "mongo/connection.h"
 #include "mongo/named_session.h"
+#include "mongo/term.h"
 #include "mongo/transaction.h"
 
 namespace plm::mongo {
@@ -53,6 +55,7 @@ struct Writer {
   Twin fence;
   std::int64_t generation = 0;  // of the fence
   std::string comment;          // on each applyOps
+  Term term;                    // of the target, at some time before all that was sent since a wait
 };
 
 // A connection and a writer, for one call of the target. One thread.
@@ -60,27 +63,34 @@ class DataConnection {
  public:
   // Told, at the end of its life, how the past of the writer is now.
   using GiveBack = std::function<void(Writer::Past)>;
-  DataConnection(Connection connection, const Writer& writer, NamedSession& session, GiveBack give_back)
-      : connection_(std::move(connection)), writer_(&writer), session_(&session), give_back_(std::move(give_back)) {}
+  DataConnection(Connection connection, Writer& writer, GiveBack give_back)
+      : connection_(std::move(connection)), writer_(&writer), give_back_(std::move(give_back)) {}
   ~DataConnection() {
     if (give_back_) give_back_(past_);
   }
   DataConnection(DataConnection&& other) noexcept
       : connection_(std::move(other.connection_)),
         writer_(other.writer_),
-        session_(other.session_),
         past_(other.past_),
+        wait_owed_(other.wait_owed_),
+        term_matters_(other.term_matters_),
         give_back_(std::exchange(other.give_back_, nullptr)) {}
   DataConnection(const DataConnection&) = delete;
   DataConnection& operator=(const DataConnection&) = delete;
   DataConnection& operator=(DataConnection&&) = delete;
 
+  // A command without a write concern: `in_settle` leaves the waiting to settle(),
+  // for what is followed by other commands.
+  enum class Wait { for_majority, in_settle };
   // A retryable write.
-  Result<Reply> write(const std::string& database, bson::Builder& command);
+  Result<Reply> write(const std::string& database, bson::Builder& command, Wait wait = Wait::for_majority);
   // An applyOps that begins with append_fence_operation() and has the comment.
-  Connection::Outcome apply_ops(bson::View command);
+  Connection::Outcome apply_ops(bson::Builder& command, Wait wait);
   // A single statement as a transaction; for what cannot be a retryable write.
   Status transact(const std::string& database, const bson::Document& statement);
+  // Returns once a majority has all that was written; or fails, and all of it is to
+  // be written again.
+  Status settle();
 
   // {op, ns, ui, o2, o}: changes nothing, and fails when the fence is gone.
   void append_fence_operation(bson::Builder::ArrayScope& operations) const;
@@ -92,12 +102,14 @@ class DataConnection {
   Connection& plain() { return connection_; }
 
  private:
-  void note(const Status& outcome);
+  void append_concern(bson::Builder& command, Wait wait);
+  void note(const Status& outcome, Wait wait);
 
   Connection connection_;
-  const Writer* writer_;
-  NamedSession* session_;
+  Writer* writer_;
   Writer::Past past_ = Writer::Past::known;
+  bool wait_owed_ = false;     // the newest command did not wait for the majority
+  bool term_matters_ = false;  // some command did not
   GiveBack give_back_;
 };
 
@@ -121,9 +133,12 @@ class Writers {
  private:
   Result<Writer*> certain_writer(Connection& connection);
   Status make_certain(Connection& connection);
-  Status begin_anew(Connection& connection, Writer& writer);
+  Status begin_anew(Connection& connection, std::span<Writer* const> writers);
+  Status shut_out_past(Connection& connection, Writer& writer, std::span<const std::string> all_fences);
   Status make_fence(Connection& connection, Writer& writer);
   Status confirm(Connection& connection);
+  // Also a wait until a majority has all that was written in this term before.
+  Status confirm(Connection& connection, const Term& term);
   Writer& writer(WriterNumber number);
 
   std::shared_ptr<Pool> pool_;

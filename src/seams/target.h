@@ -29,6 +29,7 @@ namespace plm {
 // One operation of an apply_ops call. `twin` and the views outlive the call.
 struct TargetOperation {
   enum class Kind {
+    insert,   // the whole document, replacing what is there; any order among neighbours of one collection
     upsert,   // the whole document, replacing what is there
     replace,  // the same, faster where a document is there
     diff,     // a $v:2 diff; never creates a document
@@ -37,7 +38,7 @@ struct TargetOperation {
   Kind kind = Kind::upsert;
   const Twin* twin = nullptr;
   bson::Value id;
-  bson::View body;  // upsert, replace: the document; diff: {$v: 2, diff: {...}}
+  bson::View body;  // insert, upsert, replace: the document; diff: {$v: 2, diff: {...}}
 };
 
 // What became of one operation that did not simply succeed.

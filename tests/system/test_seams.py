@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lab.servers import ADMIN, ROOT, Pair
 
-SUITES = ["Absence", "Catalog", "EndingBuilds", "Faults", "Privileges", "Range", "Store", "Stream", "TargetSeam", "Modes/Apply"]
+SUITES = ["Absence", "Catalog", "EndingBuilds", "Faults", "Majority", "Privileges", "Range", "Store", "Stream", "TargetSeam", "Modes/Apply"]
 
 
 @pytest.mark.parametrize("suite", SUITES)
