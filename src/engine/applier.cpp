@@ -263,6 +263,7 @@ Status Applier::reread(std::vector<Reread> rereads) {
   }
   std::ranges::stable_sort(wanted, {}, [](const Reread& entry) { return entry.operation->collection->source_uuid; });
   std::vector<Found> found;
+  std::size_t found_bytes = 0;
   std::size_t begin = 0;
   while (begin < wanted.size()) {
     const CollectionRef& collection = *wanted[begin].operation->collection;
@@ -272,11 +273,14 @@ Status Applier::reread(std::vector<Reread> rereads) {
            wanted[end].operation->collection->source_uuid == collection.source_uuid) {
       ++end;
     }
+    const std::size_t before = found.size();
     if (auto status = read_all_again(std::span(wanted).subspan(begin, end - begin), found); !status) return status;
     begin = end;
-    if (bytes_of(found) < kFoundBytes) continue;
+    found_bytes += bytes_of(std::span(found).subspan(before));
+    if (found_bytes < kFoundBytes) continue;
     if (auto status = write_as_found(found); !status) return status;
     found.clear();
+    found_bytes = 0;
   }
   return write_as_found(found);
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,26 +13,24 @@
 namespace plm::mongo {
 
 struct InsertOutcome {
-  std::vector<std::size_t> duplicates;     // positions of documents whose _id exists already
+  // Positions, in ascending order, of what was not stored as it is: documents whose
+  // _id exists already, and those with a timestamp that the server changes.
+  std::vector<std::size_t> not_stored;
   std::vector<OperationFailure> failures;  // refused for another reason, by position
 };
 
-// Of an insert command: at most so many documents, and so large an array of several.
-// A server that finds every document of a command a duplicate answers with an error
-// for each, key included; a reply beyond 16 MB makes it drop the connection. So a
-// command stays well below what the server would take.
-inline constexpr std::int64_t kMaxInsertDocuments = 20'000;
-inline constexpr std::size_t kMaxInsertBytes = 8U << 20U;
+// Sends one command to a database, waiting for a majority behind the last one at the latest.
+enum class InsertPlace { before_others, last };
+using SendInsert = std::function<Result<Reply>(const std::string& database, bson::Builder& command, InsertPlace place)>;
 
-// Sends one command to a database, waiting for a majority.
-using SendInsert = std::function<Result<Reply>(const std::string& database, bson::Builder& command)>;
-
-// Unordered: what fails does not stop the others. Errors: those of the whole
+// Both unordered: what fails does not stop the others. Errors: those of a whole
 // command, and server code 361 when the collection is not the one that is meant.
 Result<InsertOutcome> insert_documents(const SendInsert& send, const Twin& twin, bson::View documents);
+// All of one collection.
+Result<InsertOutcome> insert_documents(const SendInsert& send, std::span<const TargetOperation> operations);
 
-// Positions, in ascending order, of what an insert did not store as it is: documents
-// that exist already, and those with a timestamp that the server changes.
-[[nodiscard]] std::vector<std::size_t> not_stored(InsertOutcome& outcome, bson::View documents);
+// An operation of this kind for each document of an array.
+[[nodiscard]] std::vector<TargetOperation> operations_of(TargetOperation::Kind kind, const Twin& twin,
+                                                         bson::View documents);
 
 }  // namespace plm::mongo

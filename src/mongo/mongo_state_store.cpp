@@ -40,27 +40,6 @@ constexpr std::chrono::minutes kRefreshInterval{5};
 constexpr std::size_t kMaxRunChanges = 1000;
 constexpr std::size_t kMaxRunBytes = 8U << 20U;
 
-// A write that changes nothing waits until a majority has all that was written
-// before. A majority read behind it sees every acknowledged save, also just
-// after an election.
-Result<ClusterTime> settle(Connection& connection) {
-  bson::Builder command;
-  command.append("delete", "nothing");
-  {
-    auto deletes = command.array("deletes");
-    auto statement = deletes.document();
-    {
-      auto query = statement->document("q");
-      query->append_null("_id");
-    }
-    statement->append("limit", 1);
-  }
-  mongo::append_majority_write(command);
-  auto reply = connection.run(state_database(), command.view());
-  if (!reply) return fail(reply.error());
-  return reply->operation_time();
-}
-
 // The longest front part that one command can carry: one set, all written or
 // all removed.
 std::span<const StoreChange> first_run(std::span<const StoreChange> changes) {
@@ -128,7 +107,8 @@ Result<std::unique_ptr<MongoStateStore>> MongoStateStore::connect(const std::str
 Result<std::vector<bson::Document>> MongoStateStore::load(const std::string& set) {
   auto connection = parts_->pool->connect();
   if (!connection) return fail(connection.error());
-  auto settled = settle(*connection);
+  // Behind all acknowledged saves, also just after an election.
+  auto settled = mongo::wait_for_majority(*connection);
   if (!settled) return fail(settled.error().within("loading the saved " + set));
   bson::Builder command;
   command.append("find", set);

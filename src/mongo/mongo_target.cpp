@@ -99,7 +99,7 @@ Result<mongo::InsertOutcome> insert_by_name(Pool& pool, mongo::Writers& writers,
   auto connection = pool.connect();
   if (!connection) return fail(connection.error());
   auto inserted = mongo::insert_documents(
-      [&](const std::string& database, bson::Builder& command) {
+      [&](const std::string& database, bson::Builder& command, mongo::InsertPlace) {
         mongo::append_majority_write(command);
         return connection->run(database, command.view());
       },
@@ -120,15 +120,6 @@ Result<ClusterTime> behind_all_writes(mongo::Writers& writers) {
   auto reply = connection->plain().run("admin", command.view());
   if (!reply) return fail(reply.error());
   return reply->operation_time();
-}
-
-std::vector<TargetOperation> operations_of(TargetOperation::Kind kind, const Twin& twin, bson::View documents) {
-  std::vector<TargetOperation> out;
-  for (const bson::Element& element : documents) {
-    const bson::View document = element.value.as_document();
-    out.push_back({kind, &twin, document["_id"], document});
-  }
-  return out;
 }
 
 }  // namespace
@@ -332,9 +323,9 @@ Result<std::vector<OperationFailure>> MongoTarget::insert(const Twin& twin, bson
   if (fence == InsertFence::number) return insert_by_number(twin, documents);
   auto outcome = insert_by_name(*parts_->pool, parts_->writers, twin, documents);
   if (!outcome) return fail(outcome.error().within("inserting into " + twin.ns.text()));
-  const std::vector<std::size_t> again = mongo::not_stored(*outcome, documents);
+  const std::vector<std::size_t>& again = outcome->not_stored;
   if (again.empty()) return std::move(outcome->failures);
-  const std::vector<TargetOperation> all = operations_of(TargetOperation::Kind::replace, twin, documents);
+  const std::vector<TargetOperation> all = mongo::operations_of(TargetOperation::Kind::replace, twin, documents);
   std::vector<TargetOperation> replacements;
   for (const std::size_t position : again) replacements.push_back(all[position]);
   auto replaced = apply(replacements);
@@ -348,7 +339,7 @@ Result<std::vector<OperationFailure>> MongoTarget::insert(const Twin& twin, bson
 
 // The collection may not be the one that is meant: then nothing was inserted.
 Result<std::vector<OperationFailure>> MongoTarget::insert_by_number(const Twin& twin, bson::View documents) {
-  auto failures = apply(operations_of(TargetOperation::Kind::insert, twin, documents));
+  auto failures = apply(mongo::operations_of(TargetOperation::Kind::insert, twin, documents));
   if (!failures) return failures;
   const auto another = std::ranges::find_if(*failures, [](const OperationFailure& failure) {
     return failure.error.server_code == server_code::collection_uuid_mismatch;

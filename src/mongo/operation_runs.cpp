@@ -12,7 +12,6 @@ namespace {
 
 // A transaction has two more round trips than it saves work for a few keys.
 constexpr std::size_t kLeastErasesOfATransaction = 16;
-constexpr std::size_t kElementBytes = 8;  // type and key of an array's element
 
 using Kind = TargetOperation::Kind;
 using Wait = DataConnection::Wait;
@@ -23,30 +22,6 @@ OperationRun front_of(const OperationRun& run, std::size_t count) {
 
 OperationRun behind(const OperationRun& run, std::size_t count) {
   return {run.operations.subspan(count), run.first_position + count, run.is_last};
-}
-
-// How many of the first operations, all inserts, one command holds.
-std::size_t inserts_in_front(std::span<const TargetOperation> operations) {
-  std::size_t bytes = 0;
-  std::size_t count = 0;
-  while (count < operations.size() && count < static_cast<std::size_t>(kMaxInsertDocuments)) {
-    bytes += operations[count].body.size() + kElementBytes;
-    if (count > 0 && bytes > kMaxInsertBytes) break;
-    ++count;
-  }
-  return count;
-}
-
-// {documents: [...]}
-bson::Document array_of(std::span<const TargetOperation> inserts) {
-  std::size_t bytes = 64;
-  for (const TargetOperation& operation : inserts) bytes += operation.body.size() + kElementBytes;
-  bson::Builder holder(bytes);
-  {
-    auto documents = holder.array("documents");
-    for (const TargetOperation& operation : inserts) documents.append(operation.body);
-  }
-  return holder.take();
 }
 
 // How many of the first operations erase documents of one collection.
@@ -96,63 +71,56 @@ Status OperationRuns::erase(const OperationRun& erases) {
 Status OperationRuns::write(const OperationRun& run) {
   OperationRun rest = run;
   while (!rest.operations.empty()) {
-    const TargetOperation& first = rest.operations.front();
-    const auto end =
-        std::ranges::find_if(rest.operations, [&](const TargetOperation& next) { return !are_alike(first, next); });
+    const Twin& twin = *rest.operations.front().twin;
+    const Way way = way_of(rest.operations.front());
+    const auto end = std::ranges::find_if(rest.operations, [&](const TargetOperation& next) {
+      return way_of(next) != way || (way == Way::insert && *next.twin != twin);
+    });
     const OperationRun next = front_of(rest, static_cast<std::size_t>(end - rest.operations.begin()));
-    if (auto written = write_alike(next); !written) {
-      const std::string doing = first.kind == Kind::insert ? "inserting into " : "writing to ";
-      return fail(written.error().within(doing + first.twin->ns.text()));
+    if (auto written = write_alike(next, way); !written) {
+      const std::string doing = way == Way::insert ? "inserting into " : "writing to ";
+      return fail(written.error().within(doing + twin.ns.text()));
     }
     rest = behind(rest, next.operations.size());
   }
   return {};
 }
 
-Status OperationRuns::write_alike(const OperationRun& run) {
-  const TargetOperation& first = run.operations.front();
-  if (first.kind == Kind::insert) return insert(run);
-  return goes_by_apply_ops(first) ? apply_ops(connection_, run, failures_)
-                                  : apply_portably(connection_, run, diffs_, failures_);
+OperationRuns::Way OperationRuns::way_of(const TargetOperation& operation) const {
+  if (operation.kind == Kind::insert) return Way::insert;
+  return mode_ == ApplyMode::exact && expressible_in_apply_ops(operation) ? Way::apply_ops : Way::portable;
 }
 
-bool OperationRuns::are_alike(const TargetOperation& first, const TargetOperation& next) const {
-  if ((first.kind == Kind::insert) != (next.kind == Kind::insert)) return false;
-  if (first.kind == Kind::insert) return *first.twin == *next.twin;
-  return goes_by_apply_ops(first) == goes_by_apply_ops(next);
-}
-
-bool OperationRuns::goes_by_apply_ops(const TargetOperation& operation) const {
-  return mode_ == ApplyMode::exact && expressible_in_apply_ops(operation);
-}
-
-// As many as one command holds, and then the others.
-Status OperationRuns::insert(const OperationRun& run) {
-  OperationRun rest = run;
-  while (!rest.operations.empty()) {
-    const OperationRun part = front_of(rest, inserts_in_front(rest.operations));
-    const bson::Document holder = array_of(part.operations);
-    const bson::View documents = holder["documents"].document();
-    auto outcome = insert_documents(
-        [&](const std::string& database, bson::Builder& command) {
-          return connection_.write(database, command, part.is_last ? Wait::for_majority : Wait::in_settle);
-        },
-        *part.operations.front().twin, documents);
-    if (outcome) {
-      for (OperationFailure& failure : outcome->failures) {
-        failure.index += part.first_position;
-        failures_.push_back(std::move(failure));
-      }
-      if (auto replaced = replace(part, not_stored(*outcome, documents)); !replaced) return replaced;
-    } else if (outcome.error().server_code == server_code::collection_uuid_mismatch) {
-      outcome.error().code = ErrorCode::not_found;
-      for (std::size_t i = 0; i < part.operations.size(); ++i)
-        failures_.push_back(rejected(part.first_position + i, outcome.error()));
-    } else {
-      return fail(std::move(outcome.error()));
-    }
-    rest = behind(rest, part.operations.size());
+Status OperationRuns::write_alike(const OperationRun& run, Way way) {
+  switch (way) {
+    case Way::insert:
+      return insert(run);
+    case Way::apply_ops:
+      return apply_ops(connection_, run, failures_);
+    case Way::portable:
+      return apply_portably(connection_, run, diffs_, failures_);
   }
+  return {};
+}
+
+Status OperationRuns::insert(const OperationRun& run) {
+  auto outcome = insert_documents(
+      [&](const std::string& database, bson::Builder& command, InsertPlace place) {
+        const bool is_end = run.is_last && place == InsertPlace::last;
+        return connection_.write(database, command, is_end ? Wait::for_majority : Wait::in_settle);
+      },
+      run.operations);
+  if (outcome) {
+    for (OperationFailure& failure : outcome->failures) {
+      failure.index += run.first_position;
+      failures_.push_back(std::move(failure));
+    }
+    return replace(run, outcome->not_stored);
+  }
+  Error& error = outcome.error();
+  if (error.server_code != server_code::collection_uuid_mismatch) return fail(std::move(error));
+  error.code = ErrorCode::not_found;
+  for (std::size_t i = 0; i < run.operations.size(); ++i) failures_.push_back(rejected(run.first_position + i, error));
   return {};
 }
 

@@ -24,13 +24,14 @@ class OperationRuns {
  private:
   using Operations = std::span<const TargetOperation>;
 
+  enum class Way { insert, apply_ops, portable };
+
   Status erase(const OperationRun& erases);
   Status write(const OperationRun& run);
-  Status write_alike(const OperationRun& run);
+  Status write_alike(const OperationRun& run, Way way);
   Status insert(const OperationRun& run);
   Status replace(const OperationRun& inserts, std::span<const std::size_t> positions);
-  [[nodiscard]] bool are_alike(const TargetOperation& first, const TargetOperation& next) const;
-  [[nodiscard]] bool goes_by_apply_ops(const TargetOperation& operation) const;
+  [[nodiscard]] Way way_of(const TargetOperation& operation) const;
 
   DataConnection& connection_;
   ApplyMode mode_;

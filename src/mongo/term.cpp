@@ -1,5 +1,7 @@
 #include "mongo/term.h"
 
+#include <utility>
+
 namespace plm::mongo {
 
 Result<Term> term_of(Connection& connection) {
@@ -15,10 +17,10 @@ Result<Term> term_of(Connection& connection) {
   return Term(bytes.begin(), bytes.end());
 }
 
-Status expect_term(Connection& connection, const Term& term) {
+Status expect_term(Connection& connection, Term& term) {
   auto now = term_of(connection);
   if (!now) return fail(std::move(now.error()));
-  if (*now == term) return {};
+  if (*now == std::exchange(term, *now)) return {};
   return fail(Error{ErrorCode::server, server_code::primary_stepped_down, {}, "the target has elected a primary"});
 }
 

@@ -3,8 +3,8 @@
 // that have the later write have all before it. In another term the earlier ones
 // may have been rolled back, so that they are to be done again.
 //
-// A majority usually takes milliseconds to acknowledge, but up to a heartbeat's
-// interval (2 s) for half a minute after a primary froze: the other members still
+// A majority usually takes milliseconds to acknowledge, but half a second at a time
+// for half a minute after a primary froze (seen on 6.0.5): the other members still
 // report to it.
 #pragma once
 
@@ -20,8 +20,8 @@ using Term = std::vector<std::uint8_t>;
 
 Result<Term> term_of(Connection& connection);
 
-// Fails when it is another one: what was written since `term` was asked for may be
-// lost. To be tried again, with nothing of unknown outcome.
-Status expect_term(Connection& connection, const Term& term);
+// Fails when it is another one, which `term` is then: what was written since it was
+// asked for may be lost. To be tried again, with nothing of unknown outcome.
+Status expect_term(Connection& connection, Term& term);
 
 }  // namespace plm::mongo

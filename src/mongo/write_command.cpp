@@ -81,14 +81,15 @@ void append_replacement(bson::Builder& statement, bson::View document) {
   replacement->append("$literal", document);
 }
 
-Status wait_for_majority(Connection& connection) {
+Result<ClusterTime> wait_for_majority(Connection& connection) {
   bson::Builder nobody;
   nobody.append_null("_id");
   bson::Builder command = delete_command("nothing", Uuid(), nobody.view()["_id"]);
   append_majority_write(command);
   auto reply = connection.run(std::string(kStateDatabase), command.view());
   if (!reply) return fail(reply.error());
-  return first_write_error(reply->view());
+  if (auto written = first_write_error(reply->view()); !written) return fail(std::move(written.error()));
+  return reply->operation_time();
 }
 
 Status erase_and_insert(DataConnection& connection, const Twin& twin, const bson::Value& id, bson::View document) {

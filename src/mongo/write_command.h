@@ -42,7 +42,8 @@ struct OperationRun {
 
 // Returns once everything that the server has written so far is acknowledged
 // by a majority: a write that changes nothing waits for just that.
-Status wait_for_majority(Connection& connection);
+// Returns the server's time behind it.
+Result<ClusterTime> wait_for_majority(Connection& connection);
 
 [[nodiscard]] bool has_dollar_field(bson::View document);
 

@@ -154,16 +154,11 @@ Status DataConnection::transact(const std::string& database, const bson::Documen
 
 Status DataConnection::settle() {
   if (wait_owed_) {
-    if (auto waited = wait_for_majority(connection_); !waited) return waited;
+    if (auto waited = wait_for_majority(connection_); !waited) return fail(std::move(waited.error()));
     wait_owed_ = false;
   }
   if (!term_matters_) return {};
-  auto term = term_of(connection_);
-  if (!term) return fail(std::move(term.error()));
-  if (*term != writer_->term) {
-    writer_->term = std::move(*term);
-    return fail(Error{ErrorCode::server, server_code::primary_stepped_down, {}, "the target has elected a primary"});
-  }
+  if (auto same = expect_term(connection_, writer_->term); !same) return same;
   term_matters_ = false;
   return {};
 }
@@ -236,7 +231,7 @@ Status Writers::confirm(Connection& connection) {
   return {};
 }
 
-Status Writers::confirm(Connection& connection, const Term& term) {
+Status Writers::confirm(Connection& connection, Term& term) {
   if (auto confirmed = confirm(connection); !confirmed) return confirmed;
   return expect_term(connection, term);
 }

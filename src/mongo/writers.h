@@ -138,7 +138,7 @@ class Writers {
   Status make_fence(Connection& connection, Writer& writer);
   Status confirm(Connection& connection);
   // Also a wait until a majority has all that was written in this term before.
-  Status confirm(Connection& connection, const Term& term);
+  Status confirm(Connection& connection, Term& term);
   Writer& writer(WriterNumber number);
 
   std::shared_ptr<Pool> pool_;
