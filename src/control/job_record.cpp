@@ -21,8 +21,14 @@ std::vector<std::string> strings_from(const bson::Value& value) {
   return out;
 }
 
+// A BSON date reaches further than a WallTime (292 million years against 292): what does not fit was not written by
+// plm and counts like any other value that is no time.
 WallTime wall_time_from(const bson::Value& value) {
-  return value.type() == BSON_TYPE_DATE_TIME ? WallTime(Millis(value.int64())) : WallTime();
+  constexpr auto kEarliest = std::chrono::duration_cast<Millis>(WallTime::min().time_since_epoch());
+  constexpr auto kLatest = std::chrono::duration_cast<Millis>(WallTime::max().time_since_epoch());
+  if (value.type() != BSON_TYPE_DATE_TIME) return {};
+  const Millis time(value.int64());
+  return time >= kEarliest && time <= kLatest ? WallTime(time) : WallTime();
 }
 
 void append_options(bson::Builder& out, const JobOptions& options) {

@@ -100,6 +100,22 @@ TEST(JobRecord, RefusesTornDocuments) {
   }
 }
 
+// Found by fuzzing: a BSON date reaches a million times further than the clock.
+TEST(JobRecord, ReadsATimeBeyondTheClockAsNone) {
+  for (const std::string time : {"9223372036854775807", "-9223372036854775808", "9223372036855", "-9223372036855"}) {
+    const auto read = job_record_from(json(R"({"_id": "job", "v": 1, "state": "finalized", "finalization":
+        {"completed": true, "startedAt": {"$date": {"$numberLong": ")" +
+                                           time + R"("}}}})")
+                                          .view());
+    ASSERT_TRUE(read) << time;
+    EXPECT_EQ(read->finalization->started_at, WallTime()) << time;
+  }
+  const auto last = job_record_from(json(R"({"_id": "job", "v": 1, "state": "finalized", "finalization":
+      {"completed": true, "startedAt": {"$date": {"$numberLong": "9223372036854"}}}})")
+                                        .view());
+  EXPECT_EQ(last->finalization->started_at, WallTime(Millis(9223372036854)));
+}
+
 TEST(JobRecord, IsIdleUntilOneIsSaved) {
   Random random(1);
   FaultPlan faults(random, {});
