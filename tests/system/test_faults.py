@@ -183,24 +183,28 @@ def test_what_is_taken_away_from_plms_user_and_given_back(pair, plm, side, take_
     assert differences(pair.source, pair.target) == []
 
 
-ERRORS = [
+ERRORS = {
     # which server, commands, what they answer
-    ("source", ["find", "getMore"], {"errorCode": 11600}),  # InterruptedAtShutdown
-    ("source", ["aggregate", "getMore"], {"errorCode": 43}),  # CursorNotFound
-    ("source", ["aggregate", "getMore", "find"], {"closeConnection": True}),
-    ("source", ["listCollections", "listIndexes", "dataSize"], {"errorCode": 189}),  # PrimarySteppedDown
-    ("target", ["insert"], {"errorCode": 10107}),  # NotWritablePrimary
-    ("target", ["insert", "update", "delete", "applyOps"], {"closeConnection": True}),
-    ("target", ["insert", "update", "delete", "applyOps"], {"writeConcernError": {"code": 91, "errmsg": "shutting down"}}),
-    ("target", ["create", "createIndexes", "collMod"], {"closeConnection": True}),
-    ("target", ["createIndexes"], {"errorCode": 11602}),  # InterruptedDueToReplStateChange
+    "interrupted": ("source", ["find", "getMore"], {"errorCode": 11600}),  # InterruptedAtShutdown
+    "cursor_lost": ("source", ["aggregate", "getMore"], {"errorCode": 43}),  # CursorNotFound
+    "source_cut": ("source", ["aggregate", "getMore", "find"], {"closeConnection": True}),
+    "listing_stepped_down": ("source", ["listCollections", "listIndexes", "dataSize"], {"errorCode": 189}),
+    "stepped_down": ("target", ["insert"], {"errorCode": 10107}),  # NotWritablePrimary
+    "target_cut": ("target", ["insert", "update", "delete", "applyOps"], {"closeConnection": True}),
+    "not_confirmed": (
+        "target",
+        ["insert", "update", "delete", "applyOps"],
+        {"writeConcernError": {"code": 91, "errmsg": "shutting down"}},
+    ),
+    "structure_cut": ("target", ["create", "createIndexes", "collMod"], {"closeConnection": True}),
+    "builds_stepped_down": ("target", ["createIndexes"], {"errorCode": 11602}),  # InterruptedDueToReplStateChange
     # A connection breaks, and the next one while it logs in.
-    ("source", ["getMore", "saslStart", "saslContinue"], {"closeConnection": True}),
-    ("target", ["insert", "applyOps", "saslStart", "saslContinue"], {"closeConnection": True}),
-]
+    "source_cut_logging_in": ("source", ["getMore", "saslStart", "saslContinue"], {"closeConnection": True}),
+    "target_cut_logging_in": ("target", ["insert", "applyOps", "saslStart", "saslContinue"], {"closeConnection": True}),
+}
 
 
-@pytest.mark.parametrize("side, commands, answer", ERRORS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize("side, commands, answer", ERRORS.values(), ids=ERRORS)
 def test_passing_errors_are_tried_again(pair, plm, side, commands, answer):
     client, server = pair.source.admin, getattr(pair, side)
     fill(client, "a", "b", 2000)
@@ -220,7 +224,7 @@ def test_passing_errors_are_tried_again(pair, plm, side, commands, answer):
 def test_errors_of_the_target_in_portable_mode(pair, tmp_path):
     plm = Plm(pair.source.uri(**CLIENT), pair.target.uri(**CLIENT), tmp_path, portable=True)
     try:
-        test_passing_errors_are_tried_again(pair, plm, *ERRORS[5])
+        test_passing_errors_are_tried_again(pair, plm, *ERRORS["target_cut"])
     finally:
         plm.stop()
 
