@@ -59,6 +59,10 @@ class HeldCommand:
     def command(self) -> Command:
         return command_of(self.message)
 
+    def documents(self) -> list[dict[str, Any]]:
+        """Of an insert; plm sends them in its body."""
+        return self.command["documents"]
+
     def arrive(self) -> Command:
         """Lets it arrive; the server's answer, which nobody else waits for."""
         self.server.settimeout(30)

@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import CLIENT, SMALL_STEPS, behind, both_modes, copying, failing, slow_command
+from conftest import CLIENT, SMALL_STEPS, behind, both_modes, copying, failing, slow_command, wait_until
 from lab.compare import differences
 from lab.daemon import Plm
 from lab.load import fill
+from lab.proxy import HeldCommand
 from lab.servers import STATE_DATABASE
 
 FENCE_IS_GONE = 26
@@ -123,32 +124,60 @@ def names_on_target(pair, database: str) -> list[str]:
     return sorted(pair.target.admin[database].list_collection_names())
 
 
-def test_c2_a_copys_insert_of_unknown_outcome_is_shut_out_by_another_name(pair, plm, proxy):
-    """While the copy goes on, and for good when it is done."""
+# Small ranges, so that one of them is done, and what happened to it meanwhile is applied, long before the whole copy is.
+arrivals = pytest.mark.parametrize("arrives", ["while_copying", "afterwards"])
+
+
+def delete_what_is_held(pair, plm: Plm, held: HeldCommand) -> None:
+    """Once it was copied without that insert, and applied."""
+    keys = [document["_id"] for document in held.documents()]
+    assert keys
+    wait_until(lambda: any(pair.target.admin.a[name].find_one(keys[0]) for name in names_on_target(pair, "a")))
+    pair.source.admin.a.b.delete_many({"_id": {"$in": keys}})
+    plm.wait_applied(pair.source.cluster_time())
+
+
+def is_copying(plm: Plm) -> bool:
+    return not plm.status()["initialSync"]["cloneCompleted"]
+
+
+@arrivals
+def test_c2_a_copys_insert_of_unknown_outcome_is_shut_out_by_another_name(pair, plm, proxy, arrives):
     fill(pair.source.admin, "a", "b", 20_000)
     proxy.hold_next(writes_to("a.b", "insert"))
-    synced(pair, plm)
-    held = proxy.wait_held()
+    plm.run()
+    with slow_command(pair.target, "insert", 100):
+        plm.start(**SMALL_STEPS)
+        held = proxy.wait_held()
+        delete_what_is_held(pair, plm, held)
+        assert is_copying(plm)
+        if arrives == "while_copying":
+            assert refused_by_name(held.arrive())
+    plm.wait_synced()
     assert names_on_target(pair, "a") == ["b"]
-    pair.source.admin.a.b.delete_many({"n": {"$gte": 0}})
-    plm.wait_applied(pair.source.cluster_time())
-    assert refused_by_name(held.arrive())
+    if arrives == "afterwards":
+        assert refused_by_name(held.arrive())
     equal(pair, plm)
 
 
-def test_c3_a_copys_insert_of_a_dead_process_is_shut_out_by_another_name(pair, plm, proxy, second):
+@arrivals
+def test_c3_a_copys_insert_of_a_dead_process_is_shut_out_by_another_name(pair, plm, proxy, second, arrives):
     fill(pair.source.admin, "a", "b", 20_000)
     plm.run()
-    proxy.hold_next(writes_to("a.b", "insert"))
-    plm.start()
-    held = proxy.wait_held()
-    plm.kill9()
-    second.run(standby=True)
+    with slow_command(pair.target, "insert", 100):
+        proxy.hold_next(writes_to("a.b", "insert"))
+        plm.start(**SMALL_STEPS)
+        held = proxy.wait_held()
+        plm.kill9()
+        second.run(standby=True)
+        delete_what_is_held(pair, second, held)
+        assert is_copying(second)
+        if arrives == "while_copying":
+            assert refused_by_name(held.arrive())
     second.wait_synced()
-    pair.source.admin.a.b.delete_many({"n": {"$gte": 0}})
-    second.wait_applied(pair.source.cluster_time())
-    assert refused_by_name(held.arrive())
     assert names_on_target(pair, "a") == ["b"]
+    if arrives == "afterwards":
+        assert refused_by_name(held.arrive())
     equal(pair, second)
 
 
