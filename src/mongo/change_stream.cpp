@@ -1,5 +1,6 @@
 #include "mongo/change_stream.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "mongo/document_array.h"
@@ -9,8 +10,9 @@ namespace plm::mongo {
 namespace {
 
 constexpr std::int32_t kAwaitMs = 500;
-// Bounds a reply to a few megabytes, so that reading and handling overlap.
-constexpr std::int32_t kBatchEvents = 5000;
+// Of a reply: reading and handling overlap, and those that wait for each other fit into little memory.
+constexpr std::int64_t kMostEvents = 5000;
+constexpr std::int64_t kReplyBytes = 4 << 20;
 
 void append_stream_options(bson::Builder& stage, const Position& from, const Source::StreamOptions& options) {
   stage.append("allChangesForCluster", true).append("showExpandedEvents", true).append("showSystemEvents", true);
@@ -72,6 +74,11 @@ bool read_hex(std::string_view digits, std::uint32_t& out) {
   return error == std::errc() && end == digits.data() + digits.size();
 }
 
+// As many as a reply may hold of events as large as those.
+std::int64_t events_like(const ArraySummary& events) {
+  return std::clamp<std::int64_t>(kReplyBytes * events.count / events.size_bytes, 1, kMostEvents);
+}
+
 }  // namespace
 
 ClusterTime token_time(bson::View token) {
@@ -96,7 +103,7 @@ Result<std::unique_ptr<ChangeStream>> CursorChangeStream::open(const std::shared
 }
 
 CursorChangeStream::CursorChangeStream(const std::shared_ptr<Pool>& pool, Connection connection, std::int64_t cursor_id)
-    : connection_(std::move(connection)), cursor_id_(cursor_id), nudger_(pool) {}
+    : connection_(std::move(connection)), cursor_id_(cursor_id), most_events_(kMostEvents), nudger_(pool) {}
 
 CursorChangeStream::~CursorChangeStream() {
   if (cursor_id_ == 0) return;
@@ -113,7 +120,7 @@ Result<StreamReply> CursorChangeStream::next() {
   if (cursor_id_ == 0) return fail(ErrorCode::wrong_state, "the change stream has ended");
   bson::Builder command;
   command.append("getMore", cursor_id_).append("collection", "$cmd.aggregate");
-  command.append("batchSize", kBatchEvents).append("maxTimeMS", kAwaitMs);
+  command.append("batchSize", most_events_).append("maxTimeMS", kAwaitMs);
   auto reply = connection_.run("admin", command.view());
   if (!reply) {
     cursor_id_ = 0;  // dead, or out of reach
@@ -127,7 +134,9 @@ Result<StreamReply> CursorChangeStream::next() {
   const bson::View token = cursor["postBatchResumeToken"].as_document();
   out.end.resume_token = bson::Document(token);
   out.end.time = token_time(token);
-  nudger_.note_reply(summarize(out.events).count);
+  const ArraySummary found = summarize(out.events);
+  if (found.count > 0) most_events_ = events_like(found);
+  nudger_.note_reply(found.count);
   out.bytes = Reply::keep(std::move(*reply));
   return out;
 }

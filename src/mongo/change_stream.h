@@ -33,6 +33,7 @@ class CursorChangeStream final : public ChangeStream {
 
   Connection connection_;
   std::int64_t cursor_id_ = 0;
+  std::int64_t most_events_;  // that the next reply may hold, from the size of the last ones
   CommitNudger nudger_;
 };
 

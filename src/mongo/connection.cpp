@@ -15,6 +15,9 @@ constexpr std::int32_t kSocketTimeoutMs = 30'000;
 constexpr std::int32_t kHourMs = 3600 * 1000;
 constexpr std::int32_t kConnectTimeoutMs = 5'000;
 constexpr std::int32_t kServerSelectionTimeoutMs = 7'500;
+// A member that answers with an election's error is not used again before its next
+// heartbeat, and one that keeps silent is noticed by it; the driver's default is 10 s.
+constexpr std::int32_t kHeartbeatMs = 2'000;
 constexpr std::int32_t kWaitQueueTimeoutMs = 30'000;
 // Every range reader and stream holds a client for its whole life.
 constexpr std::int32_t kMinPoolSize = 100;
@@ -56,6 +59,7 @@ Result<std::shared_ptr<Pool>> Pool::open(const std::string& uri_text, Patience p
   if (!uri) return fail(ErrorCode::invalid_argument, "not a valid MongoDB URI");
   set_default(uri.get(), MONGOC_URI_CONNECTTIMEOUTMS, kConnectTimeoutMs);
   set_default(uri.get(), MONGOC_URI_SERVERSELECTIONTIMEOUTMS, kServerSelectionTimeoutMs);
+  set_default(uri.get(), MONGOC_URI_HEARTBEATFREQUENCYMS, kHeartbeatMs);
   set_default(uri.get(), MONGOC_URI_WAITQUEUETIMEOUTMS, kWaitQueueTimeoutMs);
   set_default(uri.get(), MONGOC_URI_SOCKETTIMEOUTMS, kSocketTimeoutMs);
   if (patience == Patience::an_hour) mongoc_uri_set_option_as_int32(uri.get(), MONGOC_URI_SOCKETTIMEOUTMS, kHourMs);

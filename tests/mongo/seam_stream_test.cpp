@@ -127,6 +127,30 @@ TEST_F(Stream, ShowsAWriteLongBeforeTheNextRegularJournalFlush) {
   EXPECT_LT(milliseconds[50], 35);  // 53 without the nudger
 }
 
+TEST_F(Stream, RepliesOfLargeEventsHoldFewOfThem) {
+  auto stream = source_->open_stream(now(), {});
+  ASSERT_TRUE(succeeded(stream));
+  constexpr int kDocuments = 300;
+  for (int i = 0; i < kDocuments; ++i) {
+    source_server_->run(database_, R"({"insert":"a","documents":[{"_id":)" + std::to_string(i) + R"(,"text":")" +
+                                       std::string(100'000, 'x') + R"("}]})");
+  }
+  int seen = 0;
+  std::size_t largest = 0;  // but for the first one, which nobody could know
+  while (seen < kDocuments) {
+    const auto reply = (*stream)->next();
+    ASSERT_TRUE(succeeded(reply));
+    int inserts = 0;
+    for (const bson::Element& event : reply->events) {
+      if (event.value.as_document()["operationType"].as_string() == "insert") ++inserts;
+    }
+    if (seen > 0) largest = std::max<std::size_t>(largest, reply->events.size());
+    seen += inserts;
+  }
+  EXPECT_GT(largest, 2'000'000U);
+  EXPECT_LT(largest, 5'000'000U);
+}
+
 TEST_F(Stream, TheNudgerWritesNothingToTheSource) {
   auto stream = source_->open_stream(now(), {});
   ASSERT_TRUE(succeeded(stream));

@@ -196,6 +196,7 @@ ERRORS = {
         ["insert", "update", "delete", "applyOps"],
         {"writeConcernError": {"code": 91, "errmsg": "shutting down"}},
     ),
+    "disk_full": ("target", ["insert", "update", "applyOps", "createIndexes"], {"errorCode": 14031}),  # OutOfDiskSpace
     "structure_cut": ("target", ["create", "createIndexes", "collMod"], {"closeConnection": True}),
     "builds_stepped_down": ("target", ["createIndexes"], {"errorCode": 11602}),  # InterruptedDueToReplStateChange
     # A connection breaks, and the next one while it logs in.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import CLIENT, PARAMETERS
+from conftest import CLIENT, PARAMETERS, slow_command
 from lab.clock import Clock
 from lab.compare import differences
 from lab.daemon import Plm
@@ -137,6 +137,23 @@ def peak_megabytes(plm: Plm) -> float:
     assert plm.process
     lines = Path(f"/proc/{plm.process.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def test_a_target_that_is_slower_than_the_source_costs_no_memory(pair: Pair, plm: Plm):
+    """Many times what plm may hold is written while the target takes its time."""
+    limit = 128
+    fill(pair.source.admin, "load", "large", 20_000, size=100)
+    plm.run("--memory-limit", f"{limit}MiB")
+    plm.start()
+    plm.wait_synced()
+    with slow_command(pair.target, "applyOps", 300):
+        for letter in "abc":
+            pair.source.admin.load.large.update_many({}, {"$set": {"filler": letter * 4000}})
+        time.sleep(3)
+    plm.wait_applied(pair.source.cluster_time(), 90)
+    assert peak_megabytes(plm) <= limit
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
 
 
 WRITERS = 24
