@@ -1,4 +1,5 @@
-// Bugs planted on purpose, one at a time, to prove that the differential tester finds bugs of their kind. They exist in
+// Bugs planted on purpose, one at a time, to prove that tests find bugs of their kind: those in the sources are for the
+// differential tester; tests/guards puts its own into a copy of them. They exist in
 // builds with PLM_PLANTED_BUGS only; in every other build planted_bug() is a constant false and leaves nothing behind.
 #pragma once
 

@@ -101,6 +101,17 @@ TEST_F(Store, SavesNothingUnderALostLease) {
   ASSERT_TRUE(succeeded(take_lease(*store_)));
 }
 
+// Sessions, and so the numbers that shut out what came before, are each user's own.
+TEST_F(Store, SavesNothingUnderALeaseThatAnotherUserTook) {
+  auto second = MongoStateStore::connect(target_admin_uri());
+  ASSERT_TRUE(succeeded(second));
+  ASSERT_TRUE(succeeded(take_lease(**second, "second")));
+  const std::vector<StoreChange> changes = {put("state", "1", R"({"_id":1})")};
+  EXPECT_EQ(store_->save(changes).error().code, ErrorCode::superseded);
+  EXPECT_THAT(*(*second)->load("state"), IsEmpty());
+  ASSERT_TRUE(succeeded(take_lease(*store_)));
+}
+
 TEST_F(Store, OneOfTwoWhoAreEquallyFastTakesTheLease) {
   auto second = MongoStateStore::connect(target_uri());
   ASSERT_TRUE(succeeded(second));

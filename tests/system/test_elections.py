@@ -71,6 +71,8 @@ def test_events_flow_again_soon_after_an_election(sets, plm, side, leave):
     changed: MemberSet = getattr(sets, side)
     old, election = changed.wait_primary()
     leave(changed, old)
+    if side == "target":
+        sets.source.admin.a.b.insert_one({"during": leave.__name__})
     changed.wait_primary(unlike=election)
     wait_until_it_acknowledges(changed)
     began = time.monotonic()

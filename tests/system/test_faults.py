@@ -48,6 +48,8 @@ def test_a_server_that_restarts_while_following(pair, plm, side):
     plm.wait_synced()
     server = getattr(pair, side)
     server.kill()
+    if side == "target":
+        pair.source.admin.a.b.insert_one({"_id": "meanwhile"})
     wait_noticed(plm, side)
     server.restart()
     pair.source.admin.a.b.insert_one({"_id": "after"})
@@ -250,6 +252,9 @@ def test_the_lag_grows_while_the_target_is_away(pair, plm):
     try:
         pair.source.admin.a.b.insert_one({"_id": 2})
         plm.wait_for("lag", lambda status: status["lagTimeSeconds"] >= 3, 20)
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            assert plm.status()["lagTimeSeconds"] >= 3
     finally:
         pair.target.thaw()
     plm.wait_applied(pair.source.cluster_time())

@@ -7,7 +7,7 @@ import threading
 import time
 
 import bson
-from conftest import both_modes, expires, expiring_nothing, slow_command, wait_for_ttl_passes
+from conftest import both_modes, expires, expiring_nothing, slow_command, wait_for_ttl_passes, wait_until
 from lab.compare import NEVER_EXPIRES, differences, indexes
 from lab.load import Writer, fill
 
@@ -154,6 +154,23 @@ def test_kills_at_every_stage_of_finalize(pair, plm):
     status = plm.wait_state("finalized")
     assert status["finalization"]["unsuccessfulIndexes"] == []
     assert differences(pair.source, pair.target) == []
+
+
+def test_what_is_written_behind_the_end_stays_behind_it_after_a_kill(pair, plm):
+    """What was true when finalize looked is what becomes real."""
+    client, target = pair.source.admin, pair.target.admin
+    client.a.b.insert_many([{"_id": n, "n": n} for n in range(50)])
+    for name in "nmk":
+        client.a.b.create_index(name, hidden=True)
+    synchronise(plm)
+    with slow_command(pair.target, "collMod", 1000):
+        plm.finalize()
+        wait_until(lambda: "hidden" in spec_of(pair.target, "b", "n_1"))
+        client.a.b.insert_one({"_id": "behind"})
+        plm.kill9()
+        plm.run()
+        plm.wait_state("finalized")
+    assert target.a.b.count_documents({}) == 50
 
 
 def test_the_final_comparison_names_what_differs(pair, plm):

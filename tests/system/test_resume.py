@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 from conftest import SMALL_STEPS, both_modes, copying, slow_command
@@ -160,6 +161,22 @@ def test_kills_around_changes_of_structure(pair, plm):
     plm.wait_applied(pair.source.cluster_time())
     plm.finish()
     assert differences(pair.source, pair.target) == []
+
+
+def test_a_change_that_a_killed_process_had_sent_only_is_sent_again(pair, plm):
+    """Whatever else was saved meanwhile: not a position behind it."""
+    documents = pair.source.admin.a.b
+    documents.insert_many([{"_id": n, "n": 0} for n in range(10)])
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    with slow_command(pair.target, "applyOps", 7000):
+        documents.update_one({"_id": 1}, {"$set": {"n": 1}})
+        time.sleep(5)  # twice the time between two saves
+        plm.kill9()
+    plm.run()
+    plm.wait_applied(pair.source.cluster_time())
+    assert pair.target.admin.a.b.find_one(1) == {"_id": 1, "n": 1}
 
 
 def test_the_job_moves_to_another_machine(pair, plm, tmp_path):

@@ -134,8 +134,8 @@ def test_what_the_source_loses_while_plm_follows_never_arrives(sets, plm, leave)
 
 @both_ways
 def test_what_the_source_loses_while_it_is_copied_never_arrives(sets, plm, leave):
-    """Some of it in documents that are not copied yet when the primary is alone."""
-    fill(sets.source.admin, "a", "b", 8000)
+    """Some of it in documents that are copied while the primary is alone."""
+    fill(sets.source.admin, "a", "b", 30_000)
     plm.run()
     with slow_command(sets.target, "insert", 400):
         plm.start(**SMALL_STEPS)
@@ -143,7 +143,9 @@ def test_what_the_source_loses_while_it_is_copied_never_arrives(sets, plm, leave
         with alone(sets.source) as primary:
             write_what_will_be_lost(primary)
             lossy = primary.client.a.get_collection("b", write_concern=WriteConcern(1, j=True))
-            lossy.update_many({"_id": {"$gte": 7000}}, {"$set": {"lost": True}})
+            lossy.update_many({}, {"$set": {"lost": True}})
+            copied = plm.status()["initialSync"]["clonedSizeBytes"]
+            plm.wait_for("more of it", lambda status: status["initialSync"]["clonedSizeBytes"] > copied + 400_000)
             assert not plm.status()["initialSync"]["cloneCompleted"]
             primary.replace(leave)
             primary.come_back()
