@@ -35,8 +35,8 @@ SERVERS = (
             *_of("test_faults", "test_a_server_that_restarts_while_following", "source", "target"),
             *_of("test_faults", "test_a_server_that_restarts_in_the_middle_of_the_copy", "source"),
             *_of("test_faults", "test_passing_errors_are_tried_again", "source_cut", "target_cut", "structure_cut"),
-            *_of("test_elections", "test_events_flow_again_soon_after_an_election", "source-kill", "target-kill"),
-            *_of("test_network", "test_while_following", "cut-source", "cut-target", "late-source", "late-target"),
+            *_of("test_elections", "test_events_flow_again_soon_after_an_election", "source-kill"),
+            *_of("test_network", "test_while_following", "cut-source", "late-source", "late-target"),
             "test_machine.py::test_the_disk_of_the_target_is_full",
         ),
     ),
@@ -48,7 +48,6 @@ SERVERS = (
         (
             *_of("test_faults", "test_passing_errors_are_tried_again", "interrupted", "cursor_lost", "listing_stepped_down"),
             *_of("test_faults", "test_passing_errors_are_tried_again", "stepped_down", "not_confirmed"),
-            *_of("test_elections", "test_events_flow_again_soon_after_an_election", "target-step_down"),
         ),
     ),
     Guard(

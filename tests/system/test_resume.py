@@ -174,7 +174,7 @@ def test_a_change_that_a_killed_process_had_sent_only_is_sent_again(pair, plm):
         documents.update_one({"_id": 1}, {"$set": {"n": 1}})
         time.sleep(5)  # twice the time between two saves
         plm.kill9()
-    plm.run()
+        plm.run()  # what was sent is shut out
     plm.wait_applied(pair.source.cluster_time())
     assert pair.target.admin.a.b.find_one(1) == {"_id": 1, "n": 1}
 
