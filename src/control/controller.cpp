@@ -1,16 +1,14 @@
 #include "control/controller.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "control/engine_plan.h"
 #include "control/engine_report.h"
 #include "control/preflight.h"
 #include "engine/job_start.h"
-#include "engine/position_lost.h"
 
 namespace plm {
 
@@ -19,83 +17,8 @@ namespace {
 constexpr Millis kTick{50};
 constexpr Millis kRetryInterval{1000};
 constexpr Millis kUnusableInterval{10'000};  // of what waiting may not mend, or a right given back may
-constexpr Millis kPauseLimit{15'000};
-constexpr Millis kParkedLimit{5000};
 constexpr Millis kOplogInterval{1000};
 constexpr std::size_t kMostWarnings = 100;
-constexpr int kMostWriters = 8;
-// For a copier and an applier: each may hold replies and commands of the largest size, 16 MB, and the rest is for what
-// is read ahead and kept.
-constexpr std::size_t kMemoryOfWriters = 128U << 20U;
-constexpr std::size_t kMostWaived = 1000;
-constexpr std::size_t kMostWaivedBytes = 4U << 20U;
-
-PipelineSettings pipeline_settings(const JobOptions& options, const Filter& filter, ApplyMode mode,
-                                   std::size_t memory_bytes, int target_processors) {
-  PipelineSettings out;
-  out.filter = filter;
-  out.mode = mode;
-  out.memory_bytes = memory_bytes;
-  const Tuning& tuning = options.tuning;
-  // Measured: more writers than the target has processors cost it a seventh more for the same work, copiers as well
-  // as appliers, at twice as many.
-  const int fitting = static_cast<int>(std::clamp<std::size_t>(memory_bytes / kMemoryOfWriters, 1, kMostWriters));
-  const int writers = std::min(std::clamp(target_processors, 2, kMostWriters), fitting);
-  const int copiers = std::max(tuning.clone_read_workers, tuning.clone_insert_workers);
-  out.copiers = static_cast<std::size_t>(copiers > 0 ? copiers : writers);
-  out.parallel_collections = static_cast<std::size_t>(tuning.clone_parallel_collections);
-  if (tuning.clone_segment_bytes > 0) out.range_bytes = tuning.clone_segment_bytes;
-  out.batch_bytes = tuning.clone_read_batch_bytes;
-  out.appliers = static_cast<std::size_t>(tuning.apply_workers > 0 ? tuning.apply_workers : writers);
-  if (tuning.apply_batch_operations > 0)
-    out.apply_batch_operations = static_cast<std::size_t>(tuning.apply_batch_operations);
-  return out;
-}
-
-std::string listed(const std::vector<std::string>& namespaces, std::string_view none) {
-  return namespaces.empty() ? std::string(none) : fmt::format("{}", fmt::join(namespaces, ","));
-}
-
-// What will be done, with what, and from where.
-void tell_plan(const SavedJob& job, const PipelineSettings& plan, const JobOptions& options) {
-  const auto& collections = job.catalog.collections();
-  const auto copied = std::ranges::count_if(collections, [](const auto& entry) { return entry.second.data_copied(); });
-  log::info("replication begins", {{"collections", collections.size()},
-                                   {"copied", copied},
-                                   {"views", job.catalog.views().size()},
-                                   {"position", job.position.position.time.text()},
-                                   {"include", listed(options.include_namespaces, "all")},
-                                   {"exclude", listed(options.exclude_namespaces, "none")},
-                                   {"mode", plan.mode == ApplyMode::exact ? "exact" : "portable"},
-                                   {"copiers", plan.copiers},
-                                   {"appliers", plan.appliers},
-                                   {"rangeBytes", plan.range_bytes},
-                                   {"memoryBytes", plan.memory_bytes}});
-}
-
-Error standing_by(const std::string& owner) {
-  return {ErrorCode::superseded, 0, {}, "this plm is a standby: " + owner + " works on the target; ask that one"};
-}
-
-// What is said of them fits into the job's record, however many they are.
-void note_waived(const std::vector<ParkedDocument>& waived, StatusReport::Finalization& out) {
-  out.waived_count = static_cast<std::int64_t>(waived.size());
-  out.waived.clear();
-  std::size_t bytes = 0;
-  for (const ParkedDocument& document : waived) {
-    bytes += document.id.value().payload().size() + document.reason.size();
-    if (bytes > kMostWaivedBytes || out.waived.size() == kMostWaived) break;
-    log::warn("a document is waived", {{"namespace", document.ns.text()}, {"reason", document.reason}});
-    out.waived.push_back({document.ns.text(), document.id, document.reason});
-  }
-}
-
-// Behind I9 nothing is read from the stream any more; what is to be copied again
-// begins with a position of its own.
-bool depends_on_oplog(const JobRecord& record) {
-  return record.state != JobState::idle && record.state != JobState::finalized && !record.converting &&
-         record.recopy == Recopy::none;
-}
 
 }  // namespace
 
@@ -131,246 +54,6 @@ Controller::Controller(Parts parts, Settings settings)
 Controller::~Controller() {
   thread_.request_stop();
   wake_.raise();
-}
-
-// ---- Requests --------------------------------------------------------------------------
-
-Status Controller::ask(Request request) {
-  if (settings_.drive == Drive::by_hand) return request();
-  std::packaged_task<Status()> task(std::move(request));
-  std::future<Status> answer = task.get_future();
-  {
-    const std::lock_guard lock(requests_mutex_);
-    if (closed_) return fail(ErrorCode::cancelled, "plm is shutting down");
-    requests_.push_back(std::move(task));
-  }
-  wake_.raise();
-  return answer.get();
-}
-
-Status Controller::start(const JobOptions& options) {
-  if (auto allowed = refuse_early("start", [this] { return allows(JobEvent::start); }); !allowed) return allowed;
-  return ask([this, options] { return do_start(options); });
-}
-Status Controller::pause() {
-  if (auto allowed = refuse_early("pause", [this] { return allows(JobEvent::pause); }); !allowed) return allowed;
-  return ask([this] { return do_pause(); });
-}
-Status Controller::resume(const ResumeOptions& options) {
-  const auto may_resume = [this] { return allows(JobEvent::resume) || allows(JobEvent::resume_running); };
-  if (auto allowed = refuse_early("resume", may_resume); !allowed) return allowed;
-  return ask([this, options] { return do_resume(options); });
-}
-Status Controller::finalize(const FinalizeOptions& options) {
-  const auto may_finalize = [&] { return finalize_event(options).has_value(); };
-  if (auto allowed = refuse_early("finalize", may_finalize); !allowed) return allowed;
-  return ask([this, options] { return do_finalize(options); });
-}
-Status Controller::reset() {
-  if (auto allowed = refuse_early("reset", [this] { return allows(JobEvent::reset); }); !allowed) return allowed;
-  return ask([this] { return do_reset(); });
-}
-
-// What the state forbids is refused at once, not behind a long piece of work.
-Status Controller::refuse_early(std::string_view request, const std::function<bool()>& allowed) const {
-  const std::lock_guard lock(mutex_);
-  if (!standby_for_.empty()) return fail(standing_by(standby_for_));
-  if (!load_error_.empty() || allowed()) return {};
-  return wrong_state(request, record_.state);
-}
-
-// What could not be written may have made an earlier finalize fail: then this one
-// goes on with it.
-std::optional<JobEvent> Controller::finalize_event(const FinalizeOptions& options) const {
-  if (transition(record_.state, JobEvent::finalize)) return JobEvent::finalize;
-  const bool goes_on = options.waive_parked && record_.state == JobState::failed && record_.failed_finalizing;
-  if (goes_on && !record_.converting) return JobEvent::resume_finalizing;
-  return std::nullopt;
-}
-
-Status Controller::wrong_state(std::string_view request, JobState state) {
-  return fail(ErrorCode::wrong_state, fmt::format("{} is not possible in state {}; possible: {}", request,
-                                                  name_of(state), possible_requests(state)));
-}
-
-// A request right after the start, or after the target came back, does not wait for the next try.
-Status Controller::require_loaded() {
-  if (!not_loaded_) return {};
-  auto loaded = load();
-  if (loaded) return {};
-  if (loaded.error().code == ErrorCode::superseded) {
-    stand_by(loaded.error());
-    return loaded;
-  }
-  not_loaded_ = loaded.error();
-  // What is wrong with the servers says more than what came of it.
-  if (!retryable(*not_loaded_)) {
-    if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
-  }
-  return fail(not_loaded_->within("the saved state could not be read from the target"));
-}
-
-Status Controller::do_start(const JobOptions& options) {
-  if (auto loaded = require_loaded(); !loaded) return loaded;
-  if (!transition(record_.state, JobEvent::start)) return wrong_state("start", record_.state);
-  auto filter = Filter::make(options.include_namespaces, options.exclude_namespaces);
-  if (!filter) return fail(std::move(filter.error()));
-  if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
-  if (auto is_free = check_target_is_free(parts_.target, *filter, options.replace_target); !is_free) return is_free;
-  auto source = parts_.source.info();
-  if (!source) return fail(source.error().within("source"));
-  if (auto cleared = parts_.store.clear(); !cleared)
-    return fail(cleared.error().within("clearing the state of the job before"));
-  JobRecord next;
-  next.options = options;
-  next.source = {source->set_name, source->set_id};
-  if (auto changed = change_state(JobEvent::start, std::move(next)); !changed) return changed;
-  {
-    const std::lock_guard lock(mutex_);
-    last_report_ = {};
-    mode_.reset();
-  }
-  engine_wanted_ = true;
-  next_try_ = {};
-  return {};
-}
-
-Status Controller::do_pause() {
-  if (auto loaded = require_loaded(); !loaded) return loaded;
-  if (!transition(record_.state, JobEvent::pause)) return wrong_state("pause", record_.state);
-  if (engine_ && !engine_->pause(kPauseLimit)) {
-    engine_->resume();
-    return fail(ErrorCode::network,
-                "the target did not acknowledge within 15 s what was sent to it; plm goes on running");
-  }
-  JobRecord next = record_;
-  next.options.pause_on_initial_sync = false;
-  if (auto changed = change_state(JobEvent::pause, std::move(next)); !changed) {
-    if (engine_) engine_->resume();
-    return changed;
-  }
-  engine_wanted_ = false;
-  return {};
-}
-
-Result<JobEvent> Controller::resume_event(const ResumeOptions& options) const {
-  const bool recopies = options.recopy != Recopy::none;
-  if (record_.state != JobState::failed) {
-    if (!transition(record_.state, JobEvent::resume)) return fail(wrong_state("resume", record_.state).error());
-    return JobEvent::resume;
-  }
-  if (recopies && record_.converting) {
-    return fail(ErrorCode::wrong_state,
-                "the job has failed while indexes were being made real, and nothing can be copied again behind that; "
-                "resume it with fromFailure (--from-failure), or reset it and start anew");
-  }
-  if (!options.from_failure && !recopies) {
-    return fail(ErrorCode::wrong_state,
-                "the job has failed (" + record_.error + "); resume it with fromFailure (--from-failure), or reset it");
-  }
-  return record_.failed_finalizing && !recopies ? JobEvent::resume_finalizing : JobEvent::resume_running;
-}
-
-Status Controller::do_resume(const ResumeOptions& options) {
-  if (auto loaded = require_loaded(); !loaded) return loaded;
-  const auto event = resume_event(options);
-  if (!event) return fail(event.error());
-  if (auto checked = check_servers(parts_.source, parts_.target); !checked) return checked;
-  if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
-  JobRecord next = record_;
-  next.error.clear();
-  if (options.recopy != Recopy::none) {
-    next.recopy = options.recopy;
-    next.failed_finalizing = false;
-    next.finalization.reset();
-  } else if (auto kept = require_position(); !kept) {
-    return kept;
-  }
-  if (auto changed = change_state(*event, std::move(next)); !changed) return changed;
-  if (options.recopy != Recopy::none) forget_progress();
-  if (engine_) {
-    engine_->resume();
-  } else if (!record_.converting) {
-    engine_wanted_ = true;
-  }
-  next_try_ = {};
-  return {};
-}
-
-// What was copied is to be copied again: neither the engine nor its report holds any more.
-void Controller::forget_progress() {
-  drop_engine();
-  const std::lock_guard lock(mutex_);
-  last_report_.initial_sync = {};
-  last_report_.parked = {};
-}
-
-Status Controller::do_finalize(const FinalizeOptions& options) {
-  if (auto loaded = require_loaded(); !loaded) return loaded;
-  const std::optional<JobEvent> event = finalize_event(options);
-  if (!event) return wrong_state("finalize", record_.state);
-  const StatusReport report = status();
-  if (!report.initial_sync.completed) {
-    return fail(ErrorCode::wrong_state, "finalize is possible when the initial sync is complete; it is not yet");
-  }
-  if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
-  if (auto kept = require_position(); !kept) return kept;
-  if (!options.waive_parked) {
-    if (auto settled = settle_parked(); !settled) return settled;
-  }
-  JobRecord next = record_;
-  next.error.clear();
-  StatusReport::Finalization finalization;
-  finalization.started_at = parts_.clock.wall_now();
-  finalization.waive_parked = options.waive_parked;
-  next.finalization = std::move(finalization);
-  next.failed_finalizing = false;
-  next.converting = false;
-  if (auto changed = change_state(*event, std::move(next)); !changed) return changed;
-  if (engine_) {
-    engine_->resume();
-  } else {
-    engine_wanted_ = true;
-  }
-  next_try_ = {};
-  return {};
-}
-
-// Documents that could not be written are tried once more; while they cannot be,
-// the job had better go on running. Without an engine that is found out later.
-Status Controller::settle_parked() {
-  if (!engine_ || engine_->pipeline().progress().parked == 0) return {};
-  auto parked = retry_parked(*engine_, parts_.store);
-  if (!parked) return fail(std::move(parked.error()));
-  if (engine_->wait_until([this] { return engine_->pipeline().progress().parked == 0; }, kParkedLimit)) return {};
-  return fail(ErrorCode::wrong_state, parked_words(*parked));
-}
-
-// A job that stands still asks the source's oplog itself before it goes on: it is
-// refused, and stays as it is, instead of failing a moment later. A running one
-// may have read ahead of what it saved. What the oplog does not tell, the stream does.
-Status Controller::require_position() const {
-  const ClusterTime position = status().last_replicated;
-  if (record_.state == JobState::running || position.is_zero() || !depends_on_oplog(record_)) return {};
-  const auto window = parts_.source.oplog_window();
-  if (!window || position >= window->oldest) return {};
-  return fail(position_lost(position));
-}
-
-// What is decisive is the record; whatever else is saved goes then, or with the
-// next start.
-Status Controller::do_reset() {
-  if (auto loaded = require_loaded(); !loaded) return loaded;
-  if (!transition(record_.state, JobEvent::reset)) return wrong_state("reset", record_.state);
-  drop_engine();
-  if (auto changed = change_state(JobEvent::reset, {}); !changed) return changed;
-  if (auto cleared = parts_.store.clear(); !cleared) {
-    log::warn("the saved state could not be cleared; the next start does it", {{"reason", cleared.error().message}});
-  }
-  const std::lock_guard lock(mutex_);
-  last_report_ = {};
-  mode_.reset();
-  return {};
 }
 
 // ---- The thread --------------------------------------------------------------------------
@@ -629,8 +312,7 @@ Status Controller::run_engine() {
   if (!processors) return fail(std::move(processors.error()));
   auto job = find_job(*filter);
   if (!job) return fail(std::move(job.error()));
-  const PipelineSettings plan =
-      pipeline_settings(record_.options, *filter, *mode_, settings_.memory_bytes, *processors);
+  const PipelineSettings plan = plan_engine(record_.options, *filter, *mode_, settings_.memory_bytes, *processors);
   tell_plan(*job, plan, record_.options);
   auto engine = std::make_shared<Engine>(Pipeline::Seams{parts_.source, parts_.target, parts_.store, parts_.clock},
                                          plan, *std::move(job), ++seed_ * 1000, settings_.drive);
@@ -782,7 +464,7 @@ Result<Step> Controller::advance_finalize() {
   }
   for (const std::string& warning : approach_->warnings()) note_warning(warning);
   JobRecord record = record_;
-  note_waived(approach_->waived(), *record.finalization);
+  put_waived(approach_->waived(), *record.finalization);
   const Listing listing = approach_->listing();
   const std::shared_ptr<Engine> engine = engine_;
   drop_engine();  // for good: nothing is replayed any more

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "engine/saved_job.h"
 
 namespace plm {
@@ -18,6 +19,8 @@ constexpr int kThreads = 8;
 // The report is a part of one saved document, and must fit into it.
 constexpr std::size_t kMostReported = 4000;
 constexpr std::size_t kMostReasonBytes = 1000;
+constexpr std::size_t kMostWaived = 1000;
+constexpr std::size_t kMostWaivedBytes = 4U << 20U;
 
 void put_differences(const std::vector<std::string>& differences, std::vector<std::string>& out) {
   const std::size_t count = std::min(differences.size(), kMostReported);
@@ -56,6 +59,18 @@ FinalReport report_from(const StatusReport::Finalization& known) {
 }
 
 }  // namespace
+
+void put_waived(const std::vector<ParkedDocument>& waived, StatusReport::Finalization& out) {
+  out.waived_count = static_cast<std::int64_t>(waived.size());
+  out.waived.clear();
+  std::size_t bytes = 0;
+  for (const ParkedDocument& document : waived) {
+    bytes += document.id.value().payload().size() + document.reason.size();
+    if (bytes > kMostWaivedBytes || out.waived.size() == kMostWaived) break;
+    log::warn("a document is waived", {{"namespace", document.ns.text()}, {"reason", document.reason}});
+    out.waived.push_back({document.ns.text(), document.id, document.reason});
+  }
+}
 
 Conversion::Conversion(Parts parts, Catalog catalog, JobRecord record, std::uint64_t seed, Cancelled cancelled,
                        Drive drive)

@@ -72,4 +72,7 @@ class Conversion {
   TaskGroup threads_;  // they end before the finalizer
 };
 
+// Into the report of a finalization. What is said of them fits into the job's record, however many they are.
+void put_waived(const std::vector<ParkedDocument>& waived, StatusReport::Finalization& out);
+
 }  // namespace plm

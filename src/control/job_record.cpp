@@ -159,6 +159,11 @@ Result<JobRecord> load_record(StateStore& store) {
   return job_record_from(job->view());
 }
 
+bool depends_on_oplog(const JobRecord& record) {
+  return record.state != JobState::idle && record.state != JobState::finalized && !record.converting &&
+         record.recopy == Recopy::none;
+}
+
 StoreChange change_of(const JobRecord& record) {
   bson::Builder id;
   id.append("v", kJobId);

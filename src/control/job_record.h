@@ -40,4 +40,9 @@ struct JobRecord {
 [[nodiscard]] Result<JobRecord> load_record(StateStore& store);
 [[nodiscard]] StoreChange change_of(const JobRecord& record);
 
+// Whether the job goes on from a position that has to be in the source's oplog.
+// Behind I9 nothing is read from the stream any more; what is to be copied again
+// begins with a position of its own.
+[[nodiscard]] bool depends_on_oplog(const JobRecord& record);
+
 }  // namespace plm

@@ -335,7 +335,7 @@ MEMORY = (
 TRUTH = (
     Guard(
         "a job whose position is lost is not resumed",
-        "control/controller.cpp",
+        "control/controller_requests.cpp",
         "if (!window || position >= window->oldest) return {};",
         "if (!window || position >= window->oldest || REMOVED) return {};",
         ("test_oplog_window.py::test_a_paused_job_whose_position_is_lost_is_kept_and_not_resumed",),
