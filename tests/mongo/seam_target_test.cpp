@@ -1,3 +1,4 @@
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <thread>
@@ -186,8 +187,18 @@ class EndingBuilds : public TargetSeam {
       return reply.view().json().find("buildUUID") != std::string::npos;
     };
     while (!building()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    std::jthread dropper([&] { EXPECT_TRUE(succeeded(end(a))); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    std::atomic<bool> ended = false;
+    std::jthread dropper([&] {
+      EXPECT_TRUE(succeeded(end(a)));
+      ended = true;
+    });
+    const auto ending = [&] {
+      const auto reply = target_server_->run("admin", R"({"aggregate":1,"pipeline":[{"$currentOp":{"allUsers":true}},
+          {"$match":{"command.dropIndexes":"a","command.$db":")" +
+                                                          database_ + R"("}}],"cursor":{}})");
+      return !reply["cursor"].as_document()["firstBatch"].as_document().empty();
+    };
+    while (!ended && !ending()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     hanging.let_go();
     builder.join();
     dropper.join();
