@@ -137,10 +137,6 @@ def delete_what_is_held(pair, plm: Plm, held: HeldCommand) -> None:
     plm.wait_applied(pair.source.cluster_time())
 
 
-def is_copying(plm: Plm) -> bool:
-    return not plm.status()["initialSync"]["cloneCompleted"]
-
-
 @arrivals
 def test_c2_a_copys_insert_of_unknown_outcome_is_shut_out_by_another_name(pair, plm, proxy, arrives):
     fill(pair.source.admin, "a", "b", 20_000)
@@ -150,7 +146,7 @@ def test_c2_a_copys_insert_of_unknown_outcome_is_shut_out_by_another_name(pair, 
         plm.start(**SMALL_STEPS)
         held = proxy.wait_held()
         delete_what_is_held(pair, plm, held)
-        assert is_copying(plm)
+        assert copying(plm.status())
         if arrives == "while_copying":
             assert refused_by_name(held.arrive())
     plm.wait_synced()
@@ -171,7 +167,7 @@ def test_c3_a_copys_insert_of_a_dead_process_is_shut_out_by_another_name(pair, p
         plm.kill9()
         second.run(standby=True)
         delete_what_is_held(pair, second, held)
-        assert is_copying(second)
+        assert copying(second.status())
         if arrives == "while_copying":
             assert refused_by_name(held.arrive())
     second.wait_synced()
