@@ -21,8 +21,8 @@ from lab.daemon import Plm, Refused, Status, replicated_time
 
 from .machine import Patience
 
-POLL_SECONDS = 0.02
-SAMPLE_SECONDS = 0.1
+POLL_SECONDS = 0.05
+SAMPLE_SECONDS = 0.2
 STUCK_SECONDS = 60.0
 TAKEN_OVER_WITHIN = 20.0
 # What docs/design/fencing.md leaves to a person, after a process that was frozen in the middle of a drop or a rename.

@@ -15,7 +15,7 @@ from pymongo.write_concern import WriteConcern
 from .machine import Patience, patiently
 
 DATABASE, COLLECTION = "heart", "beats"
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.03
 MAJORITY = WriteConcern("majority", wtimeout=5000)
 
 
