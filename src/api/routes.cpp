@@ -188,7 +188,7 @@ HttpResponse Routes::status() const {
 
 HttpResponse Routes::health() const {
   const StatusReport report = job_.status();
-  const std::vector<HealthProblem> problems = health_problems(report, std::chrono::system_clock::now());
+  const std::vector<HealthProblem> problems = health_problems(report);
   HttpResponse response;
   response.status = problems.empty() ? 200 : 503;
   response.body = health_json(report.state_name(), problems);

@@ -45,8 +45,8 @@ StatusReport full_report() {
   finalization.differences = {"db.coll: 10 documents on the source, 9 on the target"};
   report.finalization = finalization;
   report.parked = {2, {"db.coll {_id: 1}: key too large"}};
-  report.source = {"mongodb://me:***@s1/?replicaSet=rs", "6.0.5", true, {}, {}};
-  report.target = {"mongodb://t1/", "7.0.1", false, at(1764000300), "connection refused"};
+  report.source = {"mongodb://me:***@s1/?replicaSet=rs", "6.0.5", true, {}, {}, {}};
+  report.target = {"mongodb://t1/", "7.0.1", false, at(1764000300), Millis(1000), "connection refused"};
   return report;
 }
 

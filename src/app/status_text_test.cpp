@@ -16,8 +16,8 @@ std::string text_of(const StatusReport& report) {
 
 StatusReport report_with_servers() {
   StatusReport report;
-  report.source = {"mongodb://me:***@s1/", "6.0.5", true, {}, {}};
-  report.target = {"mongodb://t1/", "6.0.5", true, {}, {}};
+  report.source = {"mongodb://me:***@s1/", "6.0.5", true, {}, {}, {}};
+  report.target = {"mongodb://t1/", "6.0.5", true, {}, {}, {}};
   return report;
 }
 

@@ -33,7 +33,7 @@ Controller::Controller(Parts parts, Settings settings)
           [this]() -> Result<std::string> {
             auto info = parts_.source.info();
             if (!info) return fail(std::move(info.error()));
-            see_oplog();
+            if (auto seen = see_oplog(); !seen && needs_oplog()) return fail(std::move(seen.error()));
             return info->version;
           },
           settings_.drive),
@@ -381,10 +381,11 @@ Standstill::EngineSeen Controller::watch_engine(SteadyTime now) {
     const std::lock_guard lock(mutex_);
     clone_rate_ = rate;
   }
-  return what_moves(view);
+  source_clock_.reach(engine_->pipeline().progress().source_time.get(), now);
+  return what_moves(view, now);
 }
 
-Standstill::EngineSeen Controller::what_moves(const RouterView& view) const {
+Standstill::EngineSeen Controller::what_moves(const RouterView& view, SteadyTime now) const {
   const Progress& progress = engine_->pipeline().progress();
   Standstill::EngineSeen out;
   out.last_failure = progress.last_retry();
@@ -392,10 +393,10 @@ Standstill::EngineSeen Controller::what_moves(const RouterView& view) const {
   if (record_.state == JobState::running || (record_.state == JobState::finalizing && approach_)) {
     seen.copying.present =
         view.collections_copied < view.collections_total || (view.indexes_unfinished > 0 && view.building.empty());
-    // Behind F there is no work. Elsewhere: what the source wrote more than two seconds ago.
-    const ClusterTime newest = std::max(source_time_.get(), progress.source_time.get());
+    // Behind F there is no work. Elsewhere: what the source wrote more than two seconds
+    // ago. What it writes while the stream is broken may be unknown.
     seen.stream.present = approach_ ? !(view.reached_limit && view.limit == approach_->end())
-                                    : newest.seconds > view.replicated.seconds + 2;
+                                    : progress.stream_broken || source_clock_.lag(view.replicated, now) > Millis(2000);
   }
   seen.copying.numbers = {
       static_cast<std::uint64_t>(view.collections_copied), static_cast<std::uint64_t>(progress.copied_bytes.load()),
@@ -424,12 +425,19 @@ void Controller::watch_for_standstill(const std::optional<Standstill::EngineSeen
 }
 
 // In the monitor's thread.
-void Controller::see_oplog() {
-  const auto window = parts_.source.oplog_window();
-  if (!window) return;
-  source_time_.reach(window->newest);
+Status Controller::see_oplog() {
+  auto window = parts_.source.oplog_window();
+  if (!window) return fail(std::move(window.error()));
+  const SteadyTime now = parts_.clock.steady_now();
+  source_clock_.see(window->newest, now);
   const std::lock_guard lock(mutex_);
-  oplog_.see(*window, parts_.clock.steady_now());
+  oplog_.see(*window, now);
+  return {};
+}
+
+bool Controller::needs_oplog() const {
+  const std::lock_guard lock(mutex_);
+  return depends_on_oplog(record_);
 }
 
 // ---- Finalizing ------------------------------------------------------------------------------
@@ -510,6 +518,15 @@ void Controller::note_warning(const std::string& text) {
 
 // ---- The truth --------------------------------------------------------------------------------
 
+// What a copier copies once more counts once, and is not taken back meanwhile.
+void Controller::note_shown(const Engine& engine, const StatusReport& shown) const {
+  const std::lock_guard lock(mutex_);
+  if (engine_.get() != &engine) return;
+  StatusReport::InitialSync& most = last_report_.initial_sync;
+  most.cloned_bytes = std::max(most.cloned_bytes, shown.initial_sync.cloned_bytes);
+  most.cloned_documents = std::max(most.cloned_documents, shown.initial_sync.cloned_documents);
+}
+
 StatusReport Controller::status() const {
   StatusReport out;
   std::shared_ptr<const Engine> engine;
@@ -538,6 +555,7 @@ StatusReport Controller::status() const {
   if (engine) {
     add_engine_report(*engine, out);
     count_on(before, out);
+    note_shown(*engine, out);
   } else {
     out = std::move(before);
   }
@@ -564,9 +582,7 @@ StatusReport Controller::status() const {
   if (std::string warning = oplog_warning(out); !warning.empty() && warning != out.error) {
     out.warnings.push_back(std::move(warning));
   }
-  ClusterTime newest = source_time_.get();
-  if (engine) newest = std::max(newest, engine->pipeline().progress().source_time.get());
-  add_lag(newest, parts_.clock.wall_now(), out);
+  add_lag(source_clock_.lag(out.last_replicated, parts_.clock.steady_now()), parts_.clock.wall_now(), out);
   if (rate > 0 && !out.initial_sync.clone_completed) {
     const auto left = out.initial_sync.estimated_bytes - out.initial_sync.cloned_bytes;
     out.initial_sync.eta_seconds =

@@ -28,6 +28,7 @@
 #include "control/oplog_watch.h"
 #include "control/progress_log.h"
 #include "control/server_monitor.h"
+#include "control/source_clock.h"
 #include "control/standstill.h"
 #include "engine/engine.h"
 #include "seams/source.h"
@@ -119,10 +120,12 @@ class Controller final : public JobControl {
   void drop_engine();
   void fail_job(const Error& error);
   Standstill::EngineSeen watch_engine(SteadyTime now);
-  [[nodiscard]] Standstill::EngineSeen what_moves(const RouterView& view) const;
+  [[nodiscard]] Standstill::EngineSeen what_moves(const RouterView& view, SteadyTime now) const;
   void watch_conversion(SteadyTime now);
   void watch_for_standstill(const std::optional<Standstill::EngineSeen>& engine, SteadyTime now);
-  void see_oplog();
+  Status see_oplog();
+  [[nodiscard]] bool needs_oplog() const;
+  void note_shown(const Engine& engine, const StatusReport& shown) const;
 
   // Finalizing.
   Result<Step> advance_finalize();
@@ -158,9 +161,10 @@ class Controller final : public JobControl {
   OplogWatch oplog_;
   double clone_rate_ = 0;                // bytes per second, of the last ten seconds
   Finalizer::CollectionsDone compared_;  // by the conversion under way; zeros: there is none
-  StatusReport last_report_;             // of the engine that is gone
+  // Of the engine that is gone; of one that works, the most that was shown as copied.
+  mutable StatusReport last_report_;
 
-  GrowingTime source_time_;  // newest of the source's oplog, as the monitor sees it
+  SourceClock source_clock_;
   Signal wake_;
   std::mutex requests_mutex_;
   std::deque<std::packaged_task<Status()>> requests_;

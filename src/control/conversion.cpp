@@ -65,9 +65,9 @@ void put_waived(const std::vector<ParkedDocument>& waived, StatusReport::Finaliz
   out.waived.clear();
   std::size_t bytes = 0;
   for (const ParkedDocument& document : waived) {
+    log::warn("a document is waived", {{"document", document.name()}, {"reason", document.reason}});
     bytes += document.id.value().payload().size() + document.reason.size();
-    if (bytes > kMostWaivedBytes || out.waived.size() == kMostWaived) break;
-    log::warn("a document is waived", {{"namespace", document.ns.text()}, {"reason", document.reason}});
+    if (bytes > kMostWaivedBytes || out.waived.size() == kMostWaived) continue;
     out.waived.push_back({document.ns.text(), document.id, document.reason});
   }
 }

@@ -3,12 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/check.h"
 #include "base/duration.h"
 #include "engine/position_lost.h"
 
 namespace plm {
+
+namespace {
+
+constexpr Millis kSilence{2000};  // of a source that is asked each second; a shorter one says nothing
+
+}  // namespace
 
 void add_engine_report(const Engine& engine, StatusReport& report) {
   const RouterView view = engine.pipeline().router().view();
@@ -69,19 +76,19 @@ StatusReport report_of(const SavedJob& job) {
   return out;
 }
 
-void add_lag(ClusterTime source_newest, WallTime now, StatusReport& report) {
+void add_lag(std::optional<Millis> by_source, WallTime now, StatusReport& report) {
   const bool replicates = report.state == JobState::running || report.state == JobState::paused ||
                           report.state == JobState::finalizing || report.state == JobState::failed;
   if (!replicates || report.last_replicated.is_zero()) return;
-  const auto seconds_of = [](auto duration) {
-    return std::chrono::duration_cast<std::chrono::seconds>(duration).count();
-  };
+  const auto whole_seconds = [](auto time) { return std::chrono::duration_cast<std::chrono::seconds>(time); };
   // A process that could not ask the source yet has only its own clock.
-  std::int64_t newest = source_newest.is_zero() ? seconds_of(now.time_since_epoch()) : source_newest.seconds;
-  if (!source_newest.is_zero() && !report.source.reachable) newest += seconds_of(now - report.source.unreachable_since);
-  const std::int64_t lag = std::max<std::int64_t>(newest - report.last_replicated.seconds, 0);
-  report.lag_seconds = lag;
-  report.initial_sync.lag_seconds = report.initial_sync.completed ? 0 : lag;
+  std::chrono::seconds lag =
+      by_source ? whole_seconds(*by_source)
+                : whole_seconds(now.time_since_epoch()) - std::chrono::seconds(report.last_replicated.seconds);
+  const Millis silent = report.source.silent_for;
+  if (silent >= kSilence) lag = std::max(lag, whole_seconds(silent));
+  report.lag_seconds = std::max<std::int64_t>(lag.count(), 0);
+  report.initial_sync.lag_seconds = report.initial_sync.completed ? 0 : report.lag_seconds;
 }
 
 std::string oplog_warning(const StatusReport& report) {
@@ -96,6 +103,7 @@ std::string oplog_warning(const StatusReport& report) {
   if (report.state == JobState::paused) advice = "resume it before";
   if (report.state == JobState::failed) advice = "resume it with fromFailure before";
   const auto& left = report.oplog->seconds_left;
+  if (!report.source.reachable) advice = "it cannot be asked, so this is estimated";
   return fmt::format("{:.0f} % of the source's oplog window is used; {} the job is lost: {}",
                      report.oplog->used_fraction * 100,
                      left ? "in about " + format_duration(*left) : "at the end of it", advice);

@@ -1,6 +1,8 @@
 // From what the engine knows to the status report.
 #pragma once
 
+#include <optional>
+
 #include "control/status_report.h"
 #include "engine/engine.h"
 #include "engine/saved_job.h"
@@ -16,9 +18,10 @@ void count_on(const StatusReport& before, StatusReport& now);
 // Of a job that no engine works on.
 [[nodiscard]] StatusReport report_of(const SavedJob& job);
 
-// Lag: the source's newest time against what the target has acknowledged (I8).
-// While the source cannot be asked, the time since then counts as lag, too.
-void add_lag(ClusterTime source_newest, WallTime now, StatusReport& report);
+// Lag: how long the source has had something that the target has not acknowledged
+// (I8), by SourceClock. While the source does not answer, that time counts, too.
+// None: the source was not seen yet.
+void add_lag(std::optional<Millis> by_source, WallTime now, StatusReport& report);
 
 // What there is to fear for the position in the source's oplog, and what to do; empty: nothing.
 [[nodiscard]] std::string oplog_warning(const StatusReport& report);

@@ -21,6 +21,6 @@ struct HealthProblem {
 };
 
 // What is wrong, the worst first; empty: healthy.
-[[nodiscard]] std::vector<HealthProblem> health_problems(const StatusReport& report, WallTime now);
+[[nodiscard]] std::vector<HealthProblem> health_problems(const StatusReport& report);
 
 }  // namespace plm

@@ -12,6 +12,8 @@ namespace {
 // kMaxStonesToKeep of its wiredtiger_record_store_oplog_thread): about one round.
 constexpr std::size_t kMovesKept = 50;
 
+constexpr std::chrono::seconds kUnseen{5};  // of a window that is looked at each second
+
 double seconds_between(SteadyTime from, SteadyTime to) { return std::chrono::duration<double>(to - from).count(); }
 
 double seconds_between(const ClusterTime& from, const ClusterTime& to) {
@@ -51,7 +53,7 @@ std::optional<OplogUse> OplogWatch::use(const ClusterTime& position, SteadyTime 
   if (!window_ || position.is_zero()) return std::nullopt;
   if (position < window_->oldest) return OplogUse{1, 0, OplogLevel::lost};
   OplogUse out;
-  out.used_fraction = used_fraction(position);
+  out.used_fraction = used_fraction(position, now);
   out.seconds_left = seconds_left(position, now);
   if (out.used_fraction >= kOplogWarning) out.level = OplogLevel::warning;
   if (out.used_fraction >= kOplogCritical) out.level = OplogLevel::critical;
@@ -60,10 +62,11 @@ std::optional<OplogUse> OplogWatch::use(const ClusterTime& position, SteadyTime 
 
 // By time, as if the writes were even. While the oplog is still filling, its room
 // counts, too: a new replica set has a window of minutes, and days until it moves.
-double OplogWatch::used_fraction(const ClusterTime& position) const {
+double OplogWatch::used_fraction(const ClusterTime& position, SteadyTime now) const {
   const double length = seconds_between(window_->oldest, window_->newest);
   if (length <= 0) return 0;
-  const double behind = seconds_between(position, window_->newest);
+  const double unseen = now - seen_at_ > kUnseen ? seconds_between(seen_at_, now) : 0;
+  const double behind = seconds_between(position, window_->newest) + unseen;
   const bool filling = moves_.empty() && window_->size_bytes > 0 && window_->size_bytes < window_->max_bytes;
   const double full = filling ? static_cast<double>(window_->size_bytes) / static_cast<double>(window_->max_bytes) : 1;
   return std::clamp(behind / length * full, 0.0, 1.0);

@@ -33,8 +33,9 @@ class OplogWatch {
  public:
   // The window as it is now. An empty one tells nothing and is passed over.
   void see(const OplogWindow& window, SteadyTime now);
-  // None: no window was seen yet, or there is no position. While the source
-  // cannot be asked, the time left goes on shrinking and the rest stays.
+  // None: no window was seen yet, or there is no position. A source that cannot be
+  // asked is taken to go on writing as evenly as before; that a position is lost
+  // only it can tell.
   [[nodiscard]] std::optional<OplogUse> use(const ClusterTime& position, SteadyTime now) const;
 
  private:
@@ -42,7 +43,7 @@ class OplogWatch {
     SteadyTime at{};
     ClusterTime oldest;
   };
-  [[nodiscard]] double used_fraction(const ClusterTime& position) const;
+  [[nodiscard]] double used_fraction(const ClusterTime& position, SteadyTime now) const;
   [[nodiscard]] std::optional<std::int64_t> seconds_left(const ClusterTime& position, SteadyTime now) const;
   [[nodiscard]] double rate(SteadyTime now) const;
 

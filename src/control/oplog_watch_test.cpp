@@ -160,11 +160,14 @@ TEST_F(OplogWatchTest, ASourceThatStandsStillLeavesMoreAndMoreTime) {
 TEST_F(OplogWatchTest, TimeGoesOnWhileTheSourceCannotBeAsked) {
   see(window_);
   move_on(100);
+  EXPECT_EQ(level(at(700)), OplogLevel::fine);
   clock_.advance(seconds(60));
   EXPECT_EQ(left(at(400)), 240);
+  clock_.advance(seconds(60));
+  EXPECT_EQ(level(at(700)), OplogLevel::warning);
   clock_.advance(hours(1));
   EXPECT_EQ(left(at(400)), 0);
-  EXPECT_EQ(level(at(400)), OplogLevel::warning) << "not known to be lost";
+  EXPECT_EQ(level(at(400)), OplogLevel::critical) << "not known to be lost";
 }
 
 TEST_F(OplogWatchTest, AnotherMemberMayHaveAnOlderOplog) {

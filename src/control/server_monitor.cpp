@@ -1,5 +1,6 @@
 #include "control/server_monitor.h"
 
+#include <chrono>
 #include <utility>
 
 #include "base/log.h"
@@ -15,19 +16,20 @@ constexpr Millis kPatience{5000};
 }  // namespace
 
 ServerMonitor::ServerMonitor(std::string name, std::string redacted_uri, Clock& clock, Probe probe, Drive drive)
-    : name_(std::move(name)),
-      clock_(clock),
-      probe_(std::move(probe)),
-      report_{std::move(redacted_uri), {}, true, {}, {}} {
+    : name_(std::move(name)), clock_(clock), probe_(std::move(probe)) {
+  report_.uri = std::move(redacted_uri);
   if (drive == Drive::threads) thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
 ServerReport ServerMonitor::report() const {
   const std::lock_guard lock(mutex_);
   ServerReport out = report_;
-  if (out.reachable && asked_at_ && clock_.wall_now() - *asked_at_ > kPatience) {
+  std::optional<SteadyTime> since = silent_since_;
+  if (!since && asked_at_) since = asked_at_->steady;
+  if (since) out.silent_for = std::chrono::duration_cast<Millis>(clock_.steady_now() - *since);
+  if (out.reachable && asked_at_ && out.silent_for > kPatience) {
     out.reachable = false;
-    out.unreachable_since = *asked_at_;
+    out.unreachable_since = asked_at_->wall;
     out.unreachable_because = "it does not answer";
   }
   return out;
@@ -36,21 +38,23 @@ ServerReport ServerMonitor::report() const {
 void ServerMonitor::ask() {
   {
     const std::lock_guard lock(mutex_);
-    asked_at_ = clock_.wall_now();
+    asked_at_ = {clock_.wall_now(), clock_.steady_now()};
   }
   auto version = probe_();
   const std::lock_guard lock(mutex_);
-  const WallTime asked_at = *std::exchange(asked_at_, std::nullopt);
+  const Moment asked_at = *std::exchange(asked_at_, std::nullopt);
   if (version) {
     if (!report_.reachable) log::info("server is reachable again", {{"server", name_}});
     report_.reachable = true;
+    silent_since_.reset();
     report_.unreachable_because.clear();
     report_.version = *version;
     return;
   }
   if (report_.reachable) {
     report_.reachable = false;
-    report_.unreachable_since = asked_at;
+    report_.unreachable_since = asked_at.wall;
+    silent_since_ = asked_at.steady;
     log::warn("server is unreachable", {{"server", name_}, {"reason", version.error().message}});
   }
   report_.unreachable_because = version.error().message;

@@ -35,6 +35,10 @@ class ServerMonitor {
   void ask();
 
  private:
+  struct Moment {
+    WallTime wall{};  // for people
+    SteadyTime steady{};
+  };
   void run(const std::stop_token& stop);
 
   std::string name_;  // "source" or "target"
@@ -42,8 +46,9 @@ class ServerMonitor {
   Probe probe_;
   mutable std::mutex mutex_;
   ServerReport report_;
-  std::optional<WallTime> asked_at_;  // and not yet answered
-  std::jthread thread_;               // last: it uses all of the above
+  std::optional<Moment> asked_at_;          // and not yet answered
+  std::optional<SteadyTime> silent_since_;  // unreachable: it was asked then, and has not answered since
+  std::jthread thread_;                     // last: it uses all of the above
 };
 
 }  // namespace plm

@@ -27,8 +27,10 @@ TEST_F(ServerMonitorTest, TellsSinceWhenAndWhyAServerIsUnreachable) {
   clock_.advance(Millis(1000));
   answer_ = [] { return Result<std::string>(fail(ErrorCode::network, "no route")); };
   monitor_.ask();
+  clock_.advance(Millis(500));
   const ServerReport report = monitor_.report();
   EXPECT_FALSE(report.reachable);
+  EXPECT_EQ(report.silent_for, Millis(1500));
   EXPECT_EQ(report.unreachable_since, since);
   EXPECT_EQ(report.unreachable_words("target"), "the target is unreachable: no route");
 }
@@ -40,6 +42,8 @@ TEST_F(ServerMonitorTest, ForgetsTheReasonOnceItAnswers) {
   monitor_.ask();
   EXPECT_TRUE(monitor_.report().reachable);
   EXPECT_EQ(monitor_.report().unreachable_because, "");
+  clock_.advance(Millis(3000));
+  EXPECT_EQ(monitor_.report().silent_for, Millis(0)) << "nobody has asked it since";
   EXPECT_EQ(monitor_.report().version, "6.0.6");
 }
 
@@ -56,6 +60,7 @@ TEST_F(ServerMonitorTest, AServerThatKeepsSilentIsUnreachableAfterFiveSeconds) {
   };
   monitor_.ask();
   EXPECT_TRUE(early.reachable);
+  EXPECT_EQ(early.silent_for, Millis(5000));
   EXPECT_FALSE(late.reachable);
   EXPECT_EQ(late.unreachable_since, since);
   EXPECT_EQ(late.unreachable_because, "it does not answer");

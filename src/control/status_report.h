@@ -38,6 +38,7 @@ struct ServerReport {
   std::string version;
   bool reachable = true;
   WallTime unreachable_since{};
+  Millis silent_for{0};             // since it was asked in vain, by a clock that does not jump; 0: it answers
   std::string unreachable_because;  // the last reason; only while it is not reachable
 
   // One line for people.

@@ -32,6 +32,7 @@ Result<Step> IndexBuilder::step() {
     // The change that wants the way aborts builds by dropping indexes of their
     // names; what was finished in that moment may be gone, too.
     if (result.status && job_->stop->load()) result.status = gave_way();
+    if (!result.status && result.status.error().code == ErrorCode::superseded) return fail(result.status.error());
     if (result.status || !worth_waiting(result.status.error())) {
       results_.push_back(std::move(result));
       continue;

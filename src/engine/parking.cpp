@@ -36,7 +36,7 @@ Status Parking::park(const Operation& operation, const Error& reason) {
   const StoreChange change = plm::park(document);
   if (auto saved = store_.save({&change, 1}); !saved) return fail(saved.error().within("saving a parked document"));
   log::warn("a document cannot be written to the target; it is parked",
-            {{"namespace", document.ns.text()}, {"code", reason.server_code}, {"reason", reason.message}});
+            {{"document", document.name()}, {"code", reason.server_code}, {"reason", reason.message}});
   restore(document);
   return {};
 }
@@ -51,9 +51,10 @@ Status Parking::release(const Operation& operation) {
     change = unpark(entry->first.collection, entry->second.id.value());  // equal, not the same: 1 and 1.0
   }
   if (auto saved = store_.save({&change, 1}); !saved) return fail(saved.error().within("releasing a parked document"));
-  log::info("a parked document was written", {{"namespace", operation.collection->ns.text()}});
   const std::lock_guard lock(mutex_);
-  erase(documents_.find(key_of(operation)));
+  const auto entry = documents_.find(key_of(operation));
+  log::info("a parked document was written", {{"document", entry->second.name()}});
+  erase(entry);
   return {};
 }
 
@@ -91,6 +92,9 @@ void Parking::erase(Documents::iterator entry) {
   progress_.unpark(entry->second.text());
   documents_.erase(entry);
   --count_;
+  for (const auto& [key, document] : documents_) {
+    if (!progress_.name_parked(document.text())) break;
+  }
 }
 
 }  // namespace plm

@@ -56,6 +56,13 @@ TEST_F(ParkingTest, NamesDocumentsByThePresentNameOfTheirCollection) {
   EXPECT_EQ(seams_.progress.parked_sample().size(), 1U);
 }
 
+TEST_F(ParkingTest, NamesOthersWhenThoseThatWereNamedAreGone) {
+  for (int id = 0; id < 12; ++id) ASSERT_TRUE(parking_.park(of(1, std::to_string(id)), reason_));
+  EXPECT_EQ(seams_.progress.parked_sample().size(), 10U);
+  for (int id = 0; id < 10; ++id) ASSERT_TRUE(parking_.release(of(1, std::to_string(id))));
+  EXPECT_THAT(seams_.progress.parked_sample(), testing::UnorderedElementsAre("db.c1 10: E11000", "db.c1 11: E11000"));
+}
+
 TEST_F(ParkingTest, ParksNothingThatCannotBeSaved) {
   FaultPlan failing(seams_.random, {.before = 1});
   MemoryStateStore store(failing);

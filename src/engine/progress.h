@@ -1,6 +1,7 @@
 // Numbers that roles write and the status reads, without a lock.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -33,8 +34,9 @@ struct Progress {
   std::atomic<std::int64_t> copied_documents{0};
   std::atomic<std::int64_t> retries{0};
   std::atomic<std::int64_t> parked{0};
-  GrowingTime source_time;  // newest operationTime seen from the source
-  GrowingTime read_ahead;   // newest operationTime of a document read from the source for the target
+  std::atomic<bool> stream_broken{false};  // the change stream failed, and has not answered since
+  GrowingTime source_time;                 // newest operationTime seen from the source
+  GrowingTime read_ahead;                  // newest operationTime of a document read from the source for the target
 
   // The latest retryable failure, for people.
   void retrying(std::string what) {
@@ -43,15 +45,21 @@ struct Progress {
     last_retry_ = std::move(what);
   }
   // A document that could not be written, for people; and when it could.
-  void park(std::string what) {
+  void park(const std::string& what) {
     ++parked;
-    const std::lock_guard lock(mutex_);
-    if (parked_sample_.size() < kSample) parked_sample_.push_back(std::move(what));
+    (void)name_parked(what);
   }
   void unpark(const std::string& what) {
     --parked;
     const std::lock_guard lock(mutex_);
     std::erase_if(parked_sample_, [&](const std::string& entry) { return entry == what; });
+  }
+  // One of those that are parked, of which only some are named. False: no other needs to be.
+  bool name_parked(const std::string& what) {
+    const std::lock_guard lock(mutex_);
+    const bool known = std::ranges::find(parked_sample_, what) != parked_sample_.end();
+    if (!known && parked_sample_.size() < kSample) parked_sample_.push_back(what);
+    return parked_sample_.size() < kSample;
   }
   [[nodiscard]] std::vector<std::string> parked_sample() const {
     const std::lock_guard lock(mutex_);

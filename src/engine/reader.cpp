@@ -17,6 +17,7 @@ Result<Step> Reader::step() {
   auto reply = stream_->next();
   if (!reply) return after(reply.error());
   backoff_.succeeded();
+  progress_.stream_broken = false;
   auto batch = decode(*reply);
   if (!batch) return fail(std::move(batch.error()));
   // A stream that was just opened at a time may name an end before that time.
@@ -32,11 +33,12 @@ Result<Step> Reader::after(const Error& error) {
   if (error.server_code == server_code::change_stream_history_lost) return fail(position_lost(position_.time));
   if (error.server_code == server_code::object_too_large) {
     return fail(error.within("behind " + position_.time.text() +
-                             " lies a change that is too large for the source's change stream; leave its collection "
-                             "out (excludeNamespaces), or reset and start to copy anew"));
+                             " lies a change that the source's change stream cannot deliver; copy again what differs "
+                             "(plm resume --recopy changed)"));
   }
   if (!worth_waiting(error)) return fail(error.within("change stream"));
   backoff_.failed(clock_.steady_now());
+  progress_.stream_broken = true;
   progress_.retrying("change stream: " + error.message);
   return Step::waiting;
 }

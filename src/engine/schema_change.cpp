@@ -141,14 +141,16 @@ SchemaChange drop(const ChangeEvent& event, Catalog& catalog) {
   return out;
 }
 
-SchemaChange modify(const ChangeEvent& event, Catalog& catalog) {
+SchemaChange modify(const ChangeEvent& event, Catalog& catalog, const Filter& filter) {
   SchemaChange out;
   out.ns = event.ns();
   out.options = bson::Document(event.description);
   if (event.uuid.is_nil()) {
     // The event of a view names its collation, which collMod does not know.
     out.options = with_field(event.description, "collation", {});
-    if (catalog.find_view(out.ns) != nullptr) out.kind = SchemaChange::Kind::modify_view;
+    if (catalog.find_view(out.ns) == nullptr) return out;
+    out.kind = SchemaChange::Kind::modify_view;
+    out.warning = warning_about_view({out.ns, CollectionKind::view, {}, out.options, {}}, filter);
     return out;
   }
   if (catalog.find(event.uuid) == nullptr) return out;
@@ -211,7 +213,7 @@ SchemaChange plan_schema_change(const ChangeEvent& event, Catalog& catalog, cons
     case EventKind::drop:
       return drop(event, catalog);
     case EventKind::modify:
-      return modify(event, catalog);
+      return modify(event, catalog, filter);
     case EventKind::create_indexes:
       return change_indexes(event, catalog, SchemaChange::Kind::create_indexes);
     case EventKind::drop_indexes:

@@ -352,6 +352,8 @@ TEST_F(SchemaChangeTest, KnownCollectionsAndViewsAreModified) {
   create({"db", "v"}, R"({"viewOn": "c", "pipeline": []})");
   ASSERT_TRUE(source_.modify({"db", "v"}, json(R"({"viewOn": "d", "pipeline": []})").view()));
   EXPECT_EQ(plan().kind, Kind::modify_view);
+  ASSERT_TRUE(source_.modify({"db", "v"}, json(R"({"viewOn": "excluded", "pipeline": []})").view()));
+  EXPECT_NE(plan().warning.find("db.excluded"), std::string::npos);
 
   create(kElsewhere, "{}", false);
   ASSERT_TRUE(source_.modify(kElsewhere, json(R"({"validationLevel": "off"})").view()));

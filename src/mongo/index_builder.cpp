@@ -89,8 +89,9 @@ Result<Fate> wait_for_build(const BuildContext& context, const Twin& twin, std::
   return Fate::out_of_sight;
 }
 
-Status send(Pool& pool, const Twin& twin, std::span<const IndexSpec> indexes) {
-  auto connection = pool.connect();
+Status send(const BuildContext& context, const Twin& twin, std::span<const IndexSpec> indexes) {
+  if (auto confirmed = context.writers.confirm_lease(); !confirmed) return confirmed;
+  auto connection = context.pool.connect();
   if (!connection) return fail(connection.error());
   auto reply = connection->run(twin.ns.database, create_indexes_command(twin, indexes).view());
   if (!reply) return fail(reply.error());
@@ -99,7 +100,7 @@ Status send(Pool& pool, const Twin& twin, std::span<const IndexSpec> indexes) {
 
 Status build(const BuildContext& context, const Twin& twin, std::span<const IndexSpec> indexes) {
   for (int attempt = 1;; ++attempt) {
-    Status sent = send(context.pool, twin, indexes);
+    Status sent = send(context, twin, indexes);
     if (sent || sent.error().code != ErrorCode::network) return sent;
     const auto fate = wait_for_build(context, twin, indexes);
     if (!fate) return fail(fate.error());
@@ -127,7 +128,8 @@ std::vector<IndexResult> build_indexes(const BuildContext& context, const Twin& 
   out.reserve(indexes.size());
   const Status together = build(context, twin, indexes);
   const bool cancelled = !together && together.error().code == ErrorCode::cancelled;
-  const bool one_by_one = !together && !cancelled && !retryable(together.error()) && indexes.size() > 1;
+  const bool is_lost = !together && together.error().code == ErrorCode::superseded;
+  const bool one_by_one = !together && !cancelled && !is_lost && !retryable(together.error()) && indexes.size() > 1;
   for (std::size_t i = 0; i < indexes.size(); ++i) {
     Status status = one_by_one ? build(context, twin, std::span(indexes).subspan(i, 1)) : together;
     out.push_back({indexes[i].name(), std::move(status)});

@@ -6,6 +6,7 @@
 
 #include "mongo/catalog_reader.h"
 #include "mongo/connection.h"
+#include "mongo/writers.h"
 #include "seams/target.h"
 
 namespace plm::mongo {
@@ -15,6 +16,7 @@ struct BuildContext {
   Pool& pool;
   const CatalogReader& catalog;
   const Cancelled& cancelled;
+  Writers& writers;
 };
 
 // All indexes in one command, so that the collection is read once; when that

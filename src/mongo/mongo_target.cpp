@@ -258,7 +258,7 @@ Status MongoTarget::modify(const Twin& twin, bson::View change) {
 
 std::vector<IndexResult> MongoTarget::create_indexes(const Twin& twin, const std::vector<IndexSpec>& indexes,
                                                      const Cancelled& cancelled) {
-  return mongo::build_indexes({*parts_->pool, parts_->catalog, cancelled}, twin, indexes);
+  return mongo::build_indexes({*parts_->pool, parts_->catalog, cancelled, parts_->writers}, twin, indexes);
 }
 
 Status MongoTarget::drop_index(const Twin& twin, const std::string& name) {

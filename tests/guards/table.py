@@ -128,8 +128,8 @@ SERVERS = (
     Guard(
         "the lag goes by the source's time",
         "control/engine_report.cpp",
-        "std::int64_t newest = source_newest.is_zero() ?",
-        "std::int64_t newest = source_newest.is_zero() || REMOVED ?",
+        "lag = by_source ?",
+        "lag = by_source && !REMOVED ?",
         ("test_machine.py::test_the_clock_of_plm_jumps",),
     ),
 )
@@ -224,11 +224,34 @@ LATE_WRITES = (
         _of("test_late_writes", "test_c3_a_copys_insert_of_a_dead_process_is_shut_out_by_another_name", "while_copying"),
     ),
     Guard(
+        "an applyOps under way is waited for",
+        "mongo/writers.cpp",
+        "if (each->comment.empty()) continue;",
+        "if (each->comment.empty() || REMOVED) continue;",
+        ("test_late_writes.py::test_an_apply_ops_that_the_server_still_works_on_is_waited_for",),
+    ),
+    Guard(
         "a change of structure under way is waited for",
         "mongo/structure_commands.cpp",
         "    unsettled_ = true;",
         "    unsettled_ = !REMOVED;",
         ("test_late_writes.py::test_a_change_of_structure_that_the_server_still_works_on_is_waited_for",),
+    ),
+    Guard(
+        "who changes structure has the lease",
+        "mongo/structure_commands.cpp",
+        "if (auto confirmed = writers_.confirm_lease(); !confirmed) return confirmed;",
+        "if (auto confirmed = REMOVED ? Status() : writers_.confirm_lease(); !confirmed) return confirmed;",
+        _of("test_seams", "test_suite", "TargetSeam"),
+    ),
+    Guard(
+        "who makes a fence has the lease",
+        "mongo/writers.cpp",
+        "    if (auto shut = shut_out_past(connection, *each, *all_fences); !shut) return shut;\n  }\n"
+        "  if (auto confirmed = confirm(connection, *term); !confirmed) return confirmed;",
+        "    if (auto shut = shut_out_past(connection, *each, *all_fences); !shut) return shut;\n  }\n"
+        "  if (auto confirmed = REMOVED ? Status() : confirm(connection, *term); !confirmed) return confirmed;",
+        _of("test_seams", "test_suite", "Modes/Apply"),
     ),
     Guard(
         "who saves has the lease",
@@ -389,9 +412,30 @@ TRUTH = (
     Guard(
         "the lag grows while nobody knows the source's time",
         "control/engine_report.cpp",
-        "if (!source_newest.is_zero() && !report.source.reachable) newest",
-        "if (!source_newest.is_zero() && !report.source.reachable && !REMOVED) newest",
+        "if (silent >= kSilence) lag",
+        "if (silent >= kSilence && !REMOVED) lag",
         ("control:*.LagGrowsWhileTheSourceIsUnreachable",),
+    ),
+    Guard(
+        "what the source wrote last gets older",
+        "control/source_clock.cpp",
+        "const Millis at_most = millis(behind + (now - newest.first));",
+        "const Millis at_most = REMOVED ? millis(behind) : millis(behind + (now - newest.first));",
+        ("control:*.TheLastWriteGetsOlderWhileTheTargetLacksIt",),
+    ),
+    Guard(
+        "a stream that is refused is work that does not move",
+        "control/controller.cpp",
+        "progress.stream_broken ||",
+        "(progress.stream_broken && !REMOVED) ||",
+        ("test_truth.py::test_a_stream_that_is_refused_is_told_though_the_source_answers",),
+    ),
+    Guard(
+        "a source whose oplog cannot be seen is told",
+        "control/controller.cpp",
+        "if (auto seen = see_oplog(); !seen && needs_oplog()) return",
+        "if (auto seen = see_oplog(); !seen && needs_oplog() && !REMOVED) return",
+        ("test_truth.py::test_a_paused_job_whose_source_refuses_to_be_asked_says_so",),
     ),
     Guard(
         "a failure outlives the process",
@@ -410,8 +454,8 @@ TRUTH = (
     Guard(
         "a server that cannot be reached is told",
         "control/server_monitor.cpp",
-        "    report_.reachable = false;\n    report_.unreachable_since = asked_at;",
-        "    report_.reachable = REMOVED;\n    report_.unreachable_since = asked_at;",
+        "    report_.reachable = false;\n    report_.unreachable_since = asked_at.wall;",
+        "    report_.reachable = REMOVED;\n    report_.unreachable_since = asked_at.wall;",
         ("control:*.TellsSinceWhenAndWhyAServerIsUnreachable",),
     ),
     Guard(

@@ -10,12 +10,18 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 using Kind = TargetOperation::Kind;
 
 std::string number(int i) { return std::to_string(i); }
 
 class TargetSeam : public SeamTest {};
+
+template <typename T>
+bool is_superseded(const Result<T>& result) {
+  return !result && result.error().code == ErrorCode::superseded;
+}
 
 TEST_F(TargetSeam, CreatesWithWholeOptionsAndTellsTheUuid) {
   const Twin a = twin("a", R"({"collation":{"locale":"en"},"validator":{"x":1}})");
@@ -568,6 +574,24 @@ TEST_P(Apply, ErasesOfHugeKeys) {
   EXPECT_EQ(target_->count_documents(ns("a")), 0);
 }
 
+// C9: by the name alone it would be the wrong one.
+TEST_P(Apply, NothingIsWrittenToAnotherCollectionOfTheName) {
+  const Twin old = twin("a");
+  ASSERT_TRUE(succeeded(target_->drop(old)));
+  const Twin other = twin("a");
+  ASSERT_TRUE(succeeded(target_->insert(other, array_of({json(R"({"_id":1,"x":1})")}).view())));
+  Batch few(old);
+  few.upsert("1", R"({"_id":1,"x":2})").upsert("2", R"({"_id":2})").replace("1", R"({"_id":1,"x":3})");
+  few.diff("1", R"({"u":{"x":4}})").erase("1");
+  EXPECT_THAT(apply(few), SizeIs(5));
+  Batch many(old);
+  for (int i = 0; i < 40; ++i) many.erase(number(i));
+  EXPECT_THAT(apply(many), Not(IsEmpty()));
+  EXPECT_FALSE(target_->insert(old, array_of({json(R"({"_id":3})")}).view()));
+  EXPECT_FALSE(target_->clear_range(old, {}));
+  EXPECT_THAT(target_server_->contents(ns("a")), ElementsAre(json(R"({"_id":1,"x":1})").view().json()));
+}
+
 TEST_P(Apply, ManyErasesWhereNoTransactionMayWriteAndInACollectionThatIsGone) {
   for (const Twin& a : {twin("capped", R"({"capped":true,"size":100000})"), twin("system.js")}) {
     Batch fill(a);
@@ -593,6 +617,48 @@ TEST_F(TargetSeam, ProbingFindsThisServerExactAndLeavesNothingBehind) {
   auto left = target_->list_collections({std::string(kStateDatabase)});
   ASSERT_TRUE(succeeded(left));
   for (const CollectionSpec& spec : *left) EXPECT_FALSE(spec.ns.collection.starts_with("probe_"));
+}
+
+// Whatever it has sent can be taken away from it, and it gets nothing else to send.
+TEST_P(Apply, WritesNothingUnderALostLease) {
+  const Twin a = twin("a");
+  ASSERT_TRUE(succeeded(target_->insert(a, array_of({json(R"({"_id":1,"x":1})")}).view())));
+  auto second = MongoTarget::connect(target_uri());
+  ASSERT_TRUE(succeeded(second));
+  take_over(**second);
+  const bson::OwnedValue id = value("1");
+  const bson::Document document = json(R"({"_id":1,"x":2})");
+  const std::vector<TargetOperation> operations = {{Kind::replace, &a, id.value(), document.view()}};
+  const bson::Document documents = array_of({json(R"({"_id":2})")});
+  const std::vector<std::function<bool()>> writes = {
+      [&] { return is_superseded(target_->apply(operations)); },
+      [&] { return is_superseded(target_->insert(a, documents.view())); },
+      [&] { return is_superseded(target_->clear_range(a, {})); },
+  };
+  // The first try may only learn that what it needs is gone.
+  for (const auto& write : writes) EXPECT_TRUE(write() || write());
+  EXPECT_THAT(target_server_->contents(a.ns), ElementsAre(json(R"({"_id":1,"x":1})").view().json()));
+}
+
+// Commands on structure carry nothing that a later owner could take away.
+TEST_F(TargetSeam, ChangesNoStructureUnderALostLease) {
+  const Twin a = twin("a");
+  auto second = MongoTarget::connect(target_uri());
+  ASSERT_TRUE(succeeded(second));
+  take_over(**second);
+  std::this_thread::sleep_for(std::chrono::seconds(6));  // a confirmation is good for five
+  EXPECT_EQ(target_->drop(a).error().code, ErrorCode::superseded);
+  EXPECT_EQ(target_->create(ns("b"), {}).error().code, ErrorCode::superseded);
+  EXPECT_EQ(target_->rename(a, ns("b")).error().code, ErrorCode::superseded);
+  EXPECT_EQ(target_->modify(a, json(R"({"validationLevel":"off"})").view()).error().code, ErrorCode::superseded);
+  EXPECT_EQ(target_->drop_index(a, "x_1").error().code, ErrorCode::superseded);
+  const std::vector<IndexSpec> indexes = {{json(R"({"v":2,"key":{"x":1},"name":"x_1"})")},
+                                          {json(R"({"v":2,"key":{"y":1},"name":"y_1"})")}};
+  for (const IndexResult& result : target_->create_indexes(a, indexes)) {
+    EXPECT_EQ(result.status.error().code, ErrorCode::superseded);
+  }
+  EXPECT_THAT(*target_->list_indexes(a), IsEmpty());
+  EXPECT_EQ(target_server_->uuid_of(ns("a")), a.uuid);
 }
 
 TEST_F(TargetSeam, WithoutPipelineSupportAPortableDiffIsReportedAsMissing) {
