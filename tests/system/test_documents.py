@@ -4,17 +4,43 @@ from __future__ import annotations
 
 import datetime
 import random
+from collections.abc import Callable
 from typing import Any
 
 import bson
 import pytest
 from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
-from bson.raw_bson import RawBSONDocument
 from bson.son import SON
-from conftest import SMALL_STEPS, both_modes, slow_command
-from lab.compare import differences
-from lab.load import Writer, fill, insert_20_mb
+from conftest import SMALL_STEPS, both_modes, copying, slow_command, wait_until
+from lab.compare import differences, documents
+from lab.load import KEYS, Writer, fill, insert_20_mb
+from lab.raw import (
+    ARRAY,
+    DECIMAL,
+    OBJECT,
+    REGEX,
+    TEXT,
+    UNDEFINED,
+    Value,
+    binary,
+    code,
+    date,
+    decimal,
+    document,
+    double,
+    fields_of,
+    old_binary,
+    pointer,
+    raw,
+    raw_document,
+    regex,
+    symbol,
+    value,
+)
 from pymongo import InsertOne
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+from pymongo.errors import DuplicateKeyError
 
 IDS: list[Any] = [
     MinKey(), MaxKey(), None, True, False,
@@ -32,24 +58,29 @@ IDS: list[Any] = [
 VALUES: list[Any] = [*IDS, Regex("^a", "im"), Regex(""), [], [[], [[]]], [1, [2, [3, {"x": [4]}]]], Timestamp(0, 0)]
 
 
-def raw_document(*elements: bytes) -> RawBSONDocument:
-    body = b"".join(elements) + b"\0"
-    return RawBSONDocument((len(body) + 4).to_bytes(4, "little") + body)
-
-
-def int_element(name: bytes, value: int) -> bytes:
-    return b"\x10" + name + b"\0" + value.to_bytes(4, "little")
-
-
 # What drivers would not write, and servers accept.
 ODD_DOCUMENTS = [
-    raw_document(int_element(b"_id", 900001), int_element(b"", 1)),
-    raw_document(int_element(b"_id", 900002), int_element(b"a", 1), int_element(b"a", 2)),
-    raw_document(int_element(b"_id", 900003), int_element(b"$set", 1)),
-    raw_document(int_element(b"_id", 900004), int_element(b"a.b", 1), int_element(b"0", 2), int_element(b"a.0.b", 3)),
-    raw_document(int_element(b"_id", 900005), b"\x06undefined\0", b"\x0esymbol\0\x02\0\0\0s\0"),
-    raw_document(int_element(b"_id", 900006), b"\x0cpointer\0\x02\0\0\0c\0" + bytes(12)),
+    raw_document(fields_of({"_id": 900001, "": 1})),
+    raw_document(fields_of({"_id": 900002, "a": 1}), fields_of({"a": 2})),
+    raw_document(fields_of({"_id": 900003, "$set": 1})),
+    raw_document(fields_of({"_id": 900004, "a.b": 1, "0": 2, "a.0.b": 3})),
 ]
+
+NOT_A_NUMBER = double(0x7FF8000000000BAD)
+DECIMALS = ("1.00", "1.0E+1", "-0", "0E+3", "NaN", "-NaN", "sNaN", "Infinity", "-Infinity", "1E-6176")
+RARE_VALUES: list[Value] = [
+    NOT_A_NUMBER, double(0xFFF8000000000000), double(0x7FF0000000000001), value(-0.0), *map(decimal, DECIMALS),
+    Value(DECIMAL, b"\5" + bytes(14) + b"\x7c"),  # NaN, -Infinity and 0 with other bits than usual
+    Value(DECIMAL, b"\5" + bytes(14) + b"\xf8"), Value(DECIMAL, bytes(15) + b"\x60"),
+    old_binary(b"old"), old_binary(b""), binary(2, b""), binary(2, b"no length inside"),
+    binary(4, b"too short"), binary(9, b"unknown"), binary(0x80, b"own"), binary(0xFF, b""),
+    date(-62135596800001), date(253402300800000), date(2**63 - 1), date(-(2**63)),
+    symbol("s"), pointer("c", 1), code("f()", document()),
+    code("g()", document(NOT_A_NUMBER.element("x"), symbol("s").element("y"))),
+    Value(TEXT, b"\3\0\0\0\xff\xc0\0"), Value(UNDEFINED), regex("a", "xi"),
+    Value(ARRAY, document(fields_of({"9": 1, "name": 2}))),
+]  # fmt: skip
+NEVER_AN_ID = (UNDEFINED, REGEX, ARRAY)
 
 
 @both_modes
@@ -170,6 +201,158 @@ def test_the_field_order_of_documents_is_kept(pair, plm):
     source.update_one({"_id": 1}, {"$unset": {"a": 1, "m.z": 1}})
     source.update_one({"_id": 1}, {"$set": {"a": 2, "m.z": 2}})
     plm.wait_applied(pair.source.cluster_time())
+    assert differences(pair.source, pair.target) == []
+
+
+# -- values that drivers do not write ----------------------------------------------------------------------------------
+def array(*values: Value) -> Value:
+    return Value(ARRAY, document(*[one.element(str(place)) for place, one in enumerate(values)]))
+
+
+def everywhere(one: Value) -> list[bytes]:
+    """Fields that hold it at every depth."""
+    inner = Value(OBJECT, document(one.element("v"), value(1).element("n")))
+    fields = {"v": one, "list": array(one, array(one), inner), "sub": inner.inside("deep"), "in": inner}
+    return [field.element(name) for name, field in fields.items()]
+
+
+def operators(**operands: list[bytes]) -> Value:
+    """An update: by the name of an operator the fields that it takes."""
+    elements = [Value(OBJECT, document(*fields)).element(f"${name}") for name, fields in operands.items()]
+    return Value(OBJECT, document(*elements))
+
+
+def pipeline(one: Value) -> Value:
+    literal = one.inside("$literal")
+    added = array(value("$list"), array(literal)).inside("$concatArrays")
+    return array(operators(set=[literal.element("v"), literal.element("sub.more"), added.element("list")]))
+
+
+PATHS = ("v", "sub.deep.v", "list.0", "list.2.v", "new", "sub.new.v")
+CHANGES: list[Callable[[Value], Value]] = [
+    lambda one: operators(set=[one.element(path) for path in PATHS]),
+    lambda one: operators(push=[one.element("pushed"), one.element("list.1")], unset=[value("").element("v")]),
+    lambda one: operators(set=[value(2).element(path) for path in ("in.n", "sub.deep.n", "list.2.n")]),  # beside it
+    lambda one: operators(unset=[value("").element("in.v")], rename=[value("moved").element("v")]),
+    pipeline,
+    lambda one: array(Value(OBJECT, document(*everywhere(one))).inside("$literal").inside("$replaceWith")),
+    lambda one: Value(OBJECT, document(*everywhere(one))),
+]
+
+
+def update(collection: Collection, *changes: tuple[Value, Value]) -> None:
+    """Pairs of an _id and an update, as the driver would not send them."""
+    pairs = [(key.inside("$eq").inside("_id"), change) for key, change in changes]
+    statements = [raw_document(query.element("q"), change.element("u")) for query, change in pairs]
+    answer = collection.database.command("update", collection.name, updates=statements, ordered=False)
+    assert "writeErrors" not in answer, answer["writeErrors"]
+    assert answer["n"] == len(changes)
+
+
+@both_modes
+def test_values_that_drivers_do_not_write_arrive_byte_for_byte(pair, plm):
+    source = pair.source.admin.rare
+    every = [(number, way) for number in range(len(RARE_VALUES)) for way in CHANGES]
+    fields = [everywhere(RARE_VALUES[number]) for number, _ in every]
+    inserted = [raw_document(value(key).element("_id"), *fields[key]) for key in range(len(every))]
+
+    def change(collection: Collection, turn: int) -> None:
+        """Each value in each way, to another one."""
+        update(collection, *((value(key), way(RARE_VALUES[n - turn])) for key, (n, way) in enumerate(every)))
+
+    source.copied.insert_many(inserted)
+    assert list(documents(pair.source.admin, "rare", "copied")) == [one.raw for one in inserted]
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    assert differences(pair.source, pair.target) == []
+    source.followed.insert_many(inserted)
+    for turn in (1, 2):
+        for name in ("copied", "followed"):
+            change(source[name], turn)
+        plm.wait_applied(pair.source.cluster_time())
+        assert differences(pair.source, pair.target) == []
+    source.copied.delete_many({"_id": {"$mod": [3, 0]}})
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+@both_modes
+def test_keys_that_drivers_do_not_write_arrive_byte_for_byte(pair, plm):
+    """Equal ones, such as all that are no number, each in a collection of its own."""
+    source = pair.source.admin.rare
+    keys = [one for one in RARE_VALUES if one.kind not in NEVER_AN_ID] + [one.inside() for one in RARE_VALUES]
+    where: dict[Value, str] = {}
+
+    def insert(stage: str) -> None:
+        names = [f"{stage} {number}" for number in range(len(keys))]
+        for key in keys:
+            where[key] = next(name for name in names if takes(source[name], key))
+
+    def takes(collection: Collection, key: Value) -> bool:
+        try:
+            return collection.insert_one(key.full(n=0, list=[1])).acknowledged
+        except DuplicateKeyError:
+            return False
+
+    def change() -> None:
+        for number, key in enumerate(keys):
+            collection = raw(source[where[key]])
+            if number % 4 == 0:
+                update(collection, (key, operators(set=[key.element("v"), value(1).element("list.0")])))
+            elif number % 4 == 1:
+                update(collection, (key, Value(OBJECT, document(key.element("_id"), *everywhere(key)))))
+            else:
+                assert collection.delete_one(key.query()).deleted_count == 1
+            if number % 4 == 2:
+                collection.insert_one(key.full(again=number))
+
+    insert("copied")
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    assert differences(pair.source, pair.target) == []
+    change()
+    insert("followed")
+    change()
+    plm.wait_applied(pair.source.cluster_time())
+    assert plm.status()["parked"]["count"] == 0
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+# Of one number, as a key.
+FORMS: list[list[Value]] = [
+    [value(0), value(-0.0), decimal("-0"), decimal("0E+3"), value(Int64(0)), Value(DECIMAL, bytes(15) + b"\x60")],
+    [decimal("1.00"), value(1), decimal("1.0"), value(1.0), decimal("1"), value(Int64(1))],
+    [decimal("1.0E+1"), value(10), decimal("10"), decimal("1E+1")],
+    [NOT_A_NUMBER, decimal("-NaN"), double(0xFFF8000000000000), decimal("NaN"), double(0x7FF8000000000000)],
+    [decimal("Infinity"), value(float("inf")), Value(DECIMAL, b"\5" + bytes(14) + b"\x78")],
+]
+
+
+@both_modes
+def test_a_key_takes_other_forms(pair, plm):
+    """By a replacement, and by deletion and insertion; the bytes are those of the last."""
+    source = raw(pair.source.admin.rare.forms)
+    forms = FORMS + [[one.inside() for one in form] for form in FORMS]
+    source.insert_many([form[0].full(n=0) for form in forms])
+    plm.run()
+    plm.start(replNumWorkers=8)
+    plm.wait_synced()
+    for turn in range(1, 13):
+        for number, form in enumerate(forms):
+            before, after = form[(turn - 1) % len(form)], form[turn % len(form)]
+            if (turn + number) % 2:
+                update(source, (before, Value(OBJECT, document(after.element("_id"), value(turn).element("n")))))
+            else:
+                assert source.delete_one(before.query()).deleted_count == 1
+                source.insert_one(after.full(n=turn))
+        stored = b"".join(documents(pair.source.admin, "rare", "forms"))
+        assert all(form[turn % len(form)].element("_id") in stored for form in forms)
+    plm.wait_applied(pair.source.cluster_time())
+    assert differences(pair.source, pair.target) == []
+    plm.finish()
     assert differences(pair.source, pair.target) == []
 
 
@@ -324,4 +507,70 @@ def test_a_collection_with_a_collation_keeps_its_order(pair, plm):
         source.b.insert_one({"_id": f"Name {turn}", "turn": turn})
         source.b.update_one({"_id": f"nAME {turn}"}, {"$set": {"x": turn}})
     plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+class CollatedWriter(Writer):
+    """Writes keys, and values of a unique index, in upper and lower case, which are one there."""
+
+    def _any_case(self, word: str) -> str:
+        return "".join(self.random.choice((str.upper, str.lower))(letter) for letter in word)
+
+    def _id(self) -> Any:
+        key = super()._id()
+        return self._any_case(key) if isinstance(key, str) else key
+
+    def _any_name(self) -> str:
+        return self._any_case(f"name-{self.random.randrange(KEYS)}")
+
+    def _put(self, session: ClientSession | None = None) -> None:
+        """In the place of who has the key, and of who has the name."""
+        key, name = self._id(), self._any_name()
+        self.collection.delete_many({"$or": [{"_id": key}, {"name": name}]}, session=session)
+        self.collection.insert_one({**self._document(key), "name": name}, session=session)
+
+    def _insert(self) -> None:
+        self._put()
+
+    def _push(self) -> None:
+        """A name goes to another document, in another case."""
+        name = self._any_name()
+        self.collection.update_one({"name": name}, {"$unset": {"name": 1}})
+        self.collection.update_one({"_id": self._id()}, {"$set": {"name": self._any_case(name)}})
+
+    def _transaction(self) -> None:
+        with self.client.start_session() as session:
+            session.with_transaction(lambda session: [self._put(session) for _ in range(3)])
+
+
+@both_modes
+def test_kills_while_a_collection_with_a_collation_is_written(pair, plm):
+    client = pair.source.admin
+    client.a.create_collection("b", collation={"locale": "en", "strength": 2})
+    client.a.b.insert_many([{"_id": f"Key-{n}", "name": f"Name-{n}", "filler": "x" * 800} for n in range(KEYS)])
+    client.a.b.create_index("name", unique=True, sparse=True)
+    plm.run()
+    with CollatedWriter(client, "a", "b", rate=200) as writer:
+
+        def more_writes() -> None:
+            before = sum(writer.writes.values())
+            wait_until(lambda: writer.error is not None or sum(writer.writes.values()) > before + 50, 60)
+
+        with slow_command(pair.target, "insert", 1500):
+            plm.start(**SMALL_STEPS)
+            plm.wait_for("the middle of the copy", copying)
+            more_writes()
+            assert not plm.status()["initialSync"]["cloneCompleted"]
+            plm.kill9()
+            more_writes()
+            plm.run()
+        plm.wait_synced()
+        for _ in range(2):
+            more_writes()
+            plm.kill9()
+            more_writes()
+            plm.run()
+            plm.wait_applied(pair.source.cluster_time())
+    status = plm.finish()
+    assert status["parked"]["count"] == 0 and status["finalization"]["unsuccessfulIndexes"] == []
     assert differences(pair.source, pair.target) == []

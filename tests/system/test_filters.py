@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from conftest import both_modes
-from lab.compare import differences
+from conftest import both_modes, middle_of_the_copy
+from lab.compare import differences, identity
 from lab.daemon import Refused
+from lab.load import fill
 
 
 def content(replica_set) -> dict[str, set[str]]:
@@ -69,6 +70,50 @@ def test_the_servers_own_databases_and_the_saved_state_never_take_part(pair, plm
 
 
 @both_modes
+def test_profiles_and_data_in_local_never_take_part(pair, plm):
+    """Nor are they in the way, nor warned of; a database of nothing but its profile is none."""
+    source, names = pair.source.admin, ("a", "empty")
+
+    def write(key: str) -> None:
+        source.a.b.insert_one({"_id": key})
+        source.empty.nothing.find_one()
+        source.local.command("insert", "own", documents=[{"_id": key}])
+        for name in names:  # the profilers are at work
+            assert source[name]["system.profile"].count_documents({"op": {"$in": ["insert", "query"]}})
+
+    def profile(level: int) -> None:
+        for name in names:
+            source[name].command("profile", level)
+
+    try:
+        profile(2)
+        write("copied")
+        plm.run()
+        plm.start()
+        plm.wait_synced()
+        write("followed")
+        profile(0)
+        for name in names:  # as one makes it larger
+            source[name]["system.profile"].drop()
+            source[name].create_collection("system.profile", capped=True, size=1 << 20)
+        profile(2)
+        write("followed too")
+        source.local.own.rename("renamed")
+        source.local.command("createIndexes", "renamed", indexes=[{"key": {"n": 1}, "name": "n"}])
+        plm.wait_applied(pair.source.cluster_time())
+        status = plm.finish()
+    finally:
+        profile(0)
+        for name in ("own", "renamed"):
+            source.local[name].drop()
+    assert status["finalization"]["differences"] == [] and status["finalization"]["unsuccessfulIndexes"] == []
+    assert [line for line in status["warnings"] if not line.startswith("users and roles")] == []
+    assert content(pair.target) == {"a": {"b"}}
+    assert not {"own", "renamed"} & set(pair.target.admin.local.list_collection_names())
+    assert differences(pair.source, pair.target) == []
+
+
+@both_modes
 def test_structure_outside_the_filter_is_left_alone(pair, plm):
     source, target = pair.source.admin, pair.target.admin
     for name in ("in", "out"):
@@ -126,7 +171,95 @@ def test_out_and_rename_from_an_excluded_database_are_copied(pair, plm):
     assert differences(pair.source, pair.target, ["report"]) == []
 
 
-@pytest.mark.parametrize("entry", ["", "a", ".x", "a.", "a.x*", "*.x", "admin.*", "config.x", "a b.x", "percona_link_mongodb.*"])
+STAGES = ("copied", "followed")
+RESULTS = [f"{kind}_{stage}" for kind in ("out", "merged", "replaced", "added", "reduced", "new") for stage in STAGES]
+SELECTIONS = {
+    "the_database": {"includeNamespaces": ["report.*"], "excludeNamespaces": ["report.left_out"]},
+    "the_names": {"includeNamespaces": ["report.pad", *(f"report.{name}" for name in RESULTS)]},  # no temporary ones
+}
+
+
+@both_modes
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_results_of_commands_on_what_is_excluded_arrive(pair, plm, selection):
+    """Those of another database, and of a collection beside them; into new names and such as hold something."""
+    source = pair.source.admin
+    data = [source.raw.data, source.report.left_out]
+    for collection in data:
+        collection.insert_many([{"_id": n, "group": n % 7, "value": 1.0} for n in range(300)])
+    for name in RESULTS:
+        if not name.startswith("new"):
+            source.report[name].insert_many([{"_id": n, "value": 100.0} for n in range(3, 12)])
+            source.report[name].create_index("value")
+    fill(source, "report", "pad", 8000, size=500)
+    function = {"map": "function() { emit(this.group, this.value); }"}
+    function["reduce"] = "function(key, values) { return Array.sum(values); }"
+
+    def run(stage: str) -> None:
+        for collection, groups in zip(data, ([0, 1, 2, 3], [3, 4, 5, 6])):
+            some = {"group": {"$in": groups}}
+            for way, kind in (("replace", "replaced"), ("merge", "added"), ("reduce", "reduced"), ("replace", "new")):
+                out = {way: f"{kind}_{stage}", "db": "report"}
+                collection.database.command("mapReduce", collection.name, **function, query=some, out=out)
+            collection.aggregate([{"$match": some}, {"$out": {"db": "report", "coll": f"out_{stage}"}}])
+            collection.aggregate([{"$match": some}, {"$merge": {"into": {"db": "report", "coll": f"merged_{stage}"}}}])
+
+    with middle_of_the_copy(pair, plm, 2000, **SELECTIONS[selection]):
+        run("copied")
+    excluded = ["report.left_out is on one side only"]
+    plm.wait_for("results", lambda _: differences(pair.source, pair.target, ["report"], synchronising=True) == excluded)
+    run("followed")
+    plm.finish()
+    assert content(pair.target) == {"report": {"pad", *RESULTS}}
+    assert differences(pair.source, pair.target, ["report"]) == excluded
+    for stage in STAGES:
+        sums = pair.target.admin.report[f"reduced_{stage}"].find()
+        assert {entry["_id"]: entry["value"] for entry in sums}[3] == 100 + 2 * 43
+
+
+@both_modes
+def test_renames_between_selected_names(pair, plm):
+    """Onto nothing, onto each other and into another database, while copying and while following."""
+    source, target = pair.source.admin, pair.target.admin
+    for name in ("one", "two"):
+        fill(source, "a", name, 4000, size=500)
+        source.a[name].create_index("n", unique=True, name=f"index of {name}")
+    source.a.out.insert_one({"_id": 1})
+
+    def rename(before: str, after: str) -> None:
+        source.admin.command("renameCollection", before, to=after, dropTarget=True)
+        collection = source.get_database(after[0])[after[2:]]
+        collection.insert_one({"_id": f"{before} to {after}", "n": f"{before} to {after}"})
+        collection.update_one({"_id": 3}, {"$set": {f"was {before[2:]}": True}})
+
+    def differs(**options: bool) -> list[str]:
+        plm.wait_applied(pair.source.cluster_time())
+        return differences(pair.source, pair.target, **options)
+
+    excluded = ["a.out is on one side only"]
+    with middle_of_the_copy(pair, plm, 1000, includeNamespaces=["a.one", "a.two", "a.three", "b.four"]):
+        rename("a.one", "a.three")
+        rename("a.two", "a.one")
+    assert differs(synchronising=True) == excluded
+    moved = identity(target, "a", "three")
+    rename("a.three", "a.two")
+    rename("a.two", "a.one")
+    assert differs(synchronising=True) == excluded
+    assert identity(target, "a", "one") == moved  # not copied again
+    rename("a.one", "b.four")  # a new collection, as servers see it
+    plm.wait_for("its copy", lambda _: target.b.list_collection_names() == ["four"])
+    assert differs(synchronising=True) == excluded
+    rename("b.four", "a.two")
+    plm.finish()
+    assert content(pair.target) == {"a": {"two"}}
+    assert differences(pair.source, pair.target) == excluded
+    assert target.a.two.count_documents({}) == 4005
+
+
+MALFORMED = ["", "a", ".x", "a.", "a.x*", "*.x", "admin.*", "config.x", "local.x", "a b.x", "percona_link_mongodb.*"]
+
+
+@pytest.mark.parametrize("entry", MALFORMED)
 @pytest.mark.parametrize("list_name", ["includeNamespaces", "excludeNamespaces"])
 def test_a_malformed_entry_is_refused_and_named(servers, idle_plm, list_name, entry):
     with pytest.raises(Refused) as refused:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import threading
 import time
 
 import bson
 from conftest import both_modes, expires, expiring_nothing, slow_command, wait_for_ttl_passes, wait_until
 from lab.compare import NEVER_EXPIRES, differences, indexes
 from lab.load import Writer, fill
+from test_index_builds import SCANNED, Build, hanging_builds, index, unfinished
 
 
 def synchronise(plm, **options) -> None:
@@ -97,20 +97,18 @@ def test_an_unfinished_index_of_the_source_is_reported_as_incomplete(pair, plm):
     client.a.b.insert_many([{"_id": n, "n": n} for n in range(20)])
     synchronise(plm)
     client.a.b.create_index("n")
-    pair.source.fail_point("hangAfterStartingIndexBuild", "alwaysOn")
-    try:
-        build = threading.Thread(target=lambda: client.a.b.create_index("slow"), daemon=True)
-        build.start()
-        deadline = time.monotonic() + 10
-        while "slow_1" not in {spec["name"] for spec in client.a.b.list_indexes()} and time.monotonic() < deadline:
-            time.sleep(0.02)
-        status = plm.finish()
-    finally:
-        pair.source.fail_point("hangAfterStartingIndexBuild", "off")
-        build.join(30)
-    report = status["finalization"]["unsuccessfulIndexes"]
-    assert [(entry["indexName"], entry["type"]) for entry in report] in ([], [("slow_1", "incomplete")])
-    assert "n_1" in indexes(pair.target.admin, "a", "b") and "slow_1" not in indexes(pair.target.admin, "a", "b")
+    with hanging_builds(pair.source, SCANNED) as builds:
+        build = Build(client.a.b, index("slow"))
+        builds.wait()
+        finalization = plm.finish()["finalization"]
+        assert unfinished(pair.source, "b") == {"slow"}
+    assert build.succeeded()
+    reason = "the source has not finished building it"
+    expected = {"namespace": "a.b", "indexName": "slow", "type": "incomplete", "keys": {"slow": 1}, "reason": reason}
+    assert finalization["unsuccessfulIndexes"] == [expected]
+    assert finalization["differences"] == []
+    assert indexes(pair.target.admin, "a", "b").keys() == {"_id_", "n_1"}
+    assert "incomplete   index slow of a.b" in plm.command("status").stdout
 
 
 def test_ttl_removes_nothing_before_finalize(pair, plm):

@@ -368,6 +368,15 @@ def test_what_is_not_carried_is_said(pair, plm):
         client.a.command({"create": "w", "viewOn": "in", "pipeline": [{"$unionWith": "left_out"}]})
         plm.wait_for("a warning", lambda s: "view a.w reads what is not replicated: a.left_out" in s["warnings"])
         assert "view a.w reads what is not replicated" in plm.log()
+        client.a.command({"collMod": "v", "viewOn": "left_out", "pipeline": [{"$match": {"_id": 1}}]})
+        applied(plm, pair)
+        # The views themselves are carried.
+        assert differences(pair.source, pair.target, synchronising=True) == ["a.left_out is on one side only"]
+        arrived = pair.target.admin.a.list_collections(filter={"type": "view"})
+        assert {view["name"]: view["options"]["viewOn"] for view in arrived} == {"v": "left_out", "w": "in"}
+        assert plm.finish()["finalization"]["differences"] == []
+        assert differences(pair.source, pair.target) == ["a.left_out is on one side only"]
+        assert [list(pair.target.admin.a[name].find()) for name in ("v", "w")] == [[], [{"_id": 1}]]
     finally:
         client.a.command("dropUser", "somebody")
         client.a.command("dropRole", "something")

@@ -123,6 +123,63 @@ def test_create_modify_drop_and_create_again(pair, plm):
     assert differences(pair.source, pair.target) == []
 
 
+SECONDS_APART = {"seconds": 1, "minutes": 60, "hours": 3600}
+COARSER = {"seconds": ["minutes", "hours"], "minutes": ["hours"], "hours": []}
+
+
+@both_modes
+@pytest.mark.parametrize("meta", [True, False], ids=["meta", "no_meta"])
+def test_every_granularity(pair, plm, meta):
+    """Of each one collection that stays as it is and one that becomes coarser."""
+    source = pair.source.admin.a
+    fields = SERIES if meta else {"timeField": "t"}
+    names = {f"{granularity} {way}": granularity for granularity in SECONDS_APART for way in ("kept", "changed")}
+
+    def create_all(stage: str) -> None:
+        for name, granularity in names.items():
+            source.command({"create": f"{stage} {name}", "timeseries": {**fields, "granularity": granularity}})
+            insert(f"{stage} {name}", granularity, 0)
+
+    def insert(name: str, granularity: str, first: int, count: int = 1500) -> None:
+        """More than one bucket holds, with some that are out of order."""
+        apart, middle = datetime.timedelta(seconds=SECONDS_APART[granularity]), first + count // 2
+        numbers = [*range(middle, first + count), *range(first, middle)]
+        sensors = [{"m": {"sensor": n}} if meta else {} for n in range(5)]
+        source[name].insert_many([{"t": BEGIN + n * apart, "x": n, **sensors[n % 5]} for n in numbers])
+
+    def delete(name: str) -> None:
+        """Without a metaField servers delete all measurements or none, so a bucket goes."""
+        deleted = source[name].delete_many({"m.sensor": 3}) if meta else source["system.buckets." + name].delete_one({})
+        assert deleted.deleted_count > 0
+
+    def change(stage: str) -> None:
+        for name, granularity in names.items():
+            insert(f"{stage} {name}", granularity, 1500)
+            delete(f"{stage} {name}")
+            for coarser in COARSER[granularity] if "changed" in name else []:
+                source.command({"collMod": f"{stage} {name}", "timeseries": {"granularity": coarser}})
+                insert(f"{stage} {name}", coarser, 3000)
+        source[f"{stage} seconds kept"].delete_many({})
+        insert(f"{stage} seconds kept", "seconds", 10, 20)
+
+    create_all("copied")
+    follow(plm, pair)
+    assert differences(pair.source, pair.target, synchronising=True) == []
+    create_all("followed")
+    for stage in ("copied", "followed"):
+        change(stage)
+    applied(plm, pair)
+    assert differences(pair.source, pair.target, synchronising=True) == []
+    assert plm.finish()["finalization"]["differences"] == []
+    assert differences(pair.source, pair.target) == []
+    for stage in ("copied", "followed"):
+        for name, granularity in names.items():
+            expected = "hours" if "changed" in name else granularity
+            options = options_of(pair.target, f"{stage} {name}")["timeseries"]
+            assert options == options_of(pair.source, f"{stage} {name}")["timeseries"]
+            assert options["granularity"] == expected and ("metaField" in options) == meta
+
+
 def test_drop_database_takes_them_away(pair, plm):
     source = pair.source.admin
     for database in ("a", "b"):

@@ -3,84 +3,25 @@ regular expressions and undefined inside of documents."""
 
 from __future__ import annotations
 
-import struct
-from typing import Any
-
 import bson
 import pytest
-from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from conftest import both_modes
 from lab.compare import differences
+from lab.raw import ARRAY, OBJECT, TEXT, UNDEFINED, Value, code, document, pointer, raw, regex, symbol, text
 from pymongo.collection import Collection
 from pymongo.errors import WriteError
 
-UNDEFINED, OBJECT, REGEX, DB_POINTER, CODE, SYMBOL, CODE_WITH_SCOPE = 0x06, 0x03, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F
-RAW = CodecOptions(document_class=RawBSONDocument)
-
-
-def text(value: str) -> bytes:
-    content = value.encode() + b"\0"
-    return struct.pack("<i", len(content)) + content
-
-
-def document(*elements: bytes) -> bytes:
-    body = b"".join(elements) + b"\0"
-    return struct.pack("<i", len(body) + 4) + body
-
-
-class Key:
-    """A value by its type and its bytes."""
-
-    def __init__(self, kind: int, payload: bytes) -> None:
-        self.kind, self.payload = kind, payload
-
-    def element(self, name: str) -> bytes:
-        return bytes([self.kind]) + name.encode() + b"\0" + self.payload
-
-    def inside(self, name: str = "k") -> Key:
-        return Key(OBJECT, document(self.element(name)))
-
-    def query(self) -> RawBSONDocument:
-        return RawBSONDocument(document(Key(OBJECT, document(self.element("$eq"))).element("_id")))
-
-    def full(self, **fields: Any) -> RawBSONDocument:
-        return RawBSONDocument(document(self.element("_id"), bson.encode(fields)[4:-1]))
-
-
-def symbol(value: str) -> Key:
-    return Key(SYMBOL, text(value))
-
-
-def pointer(collection: str, number: int) -> Key:
-    return Key(DB_POINTER, text(collection) + number.to_bytes(12, "big"))
-
-
-def code(value: str, scope: bytes | None = None) -> Key:
-    if scope is None:
-        return Key(CODE, text(value))
-    content = text(value) + scope
-    return Key(CODE_WITH_SCOPE, struct.pack("<i", len(content) + 4) + content)
-
-
-def regex(pattern: str, options: str) -> Key:
-    return Key(REGEX, pattern.encode() + b"\0" + options.encode() + b"\0")
-
-
-UNDEFINED_INSIDE = Key(UNDEFINED, b"").inside()
-KEYS: list[Key] = [
+UNDEFINED_INSIDE = Value(UNDEFINED).inside()
+KEYS: list[Value] = [
     symbol(""), symbol("a"), symbol("é\U0001f600"), symbol("a\0b"), symbol("x" * 900), symbol("$set"), symbol("NaN"),
     pointer("c", 0), pointer("c", 1), pointer("cc", 0), pointer("a.b", 2**96 - 1), pointer("", 5), pointer("é", 7),
     code("f()"), code(""), code("g()", document()), code("g()", document(symbol("s").element("x"))),
     code("g()", document(code("h()", document()).element("inner"))), code("", document(pointer("c", 1).element("p"))),
     symbol("a").inside(), pointer("c", 1).inside(), regex("^a", "i").inside(), regex("^a", "im").inside(),
     regex("", "").inside(), regex("(a|b)*$", "sx").inside("other"), UNDEFINED_INSIDE, code("f()", document()).inside().inside(),
-    Key(OBJECT, document(symbol("x").element("a"), regex("y", "").element("b"), pointer("z", 1).element("c"))),
+    Value(OBJECT, document(symbol("x").element("a"), regex("y", "").element("b"), pointer("z", 1).element("c"))),
 ]  # fmt: skip
-
-
-def raw(collection: Collection) -> Collection:
-    return collection.with_options(codec_options=RAW)
 
 
 def insert(collection: Collection) -> None:
@@ -126,12 +67,12 @@ def test_rare_ids_are_copied_and_followed(pair, plm):
     assert differences(pair.source, pair.target) == []
 
 
-def makers(number: int) -> Key:
+def makers(number: int) -> Value:
     name = f"{number:05}"
     kinds = [
         lambda: symbol(name), lambda: pointer("c" * (number % 7 + 1), number), lambda: code(name),
         lambda: code(name, document(symbol(name).element("s"))), lambda: regex(name, "im").inside(),
-        lambda: symbol(name).inside(), lambda: pointer(name, 1).inside(), lambda: Key(0x02, text(name + " as text")),
+        lambda: symbol(name).inside(), lambda: pointer(name, 1).inside(), lambda: Value(TEXT, text(name + " as text")),
     ]  # fmt: skip
     return kinds[number % len(kinds)]()
 
@@ -158,7 +99,7 @@ def test_rare_ids_are_split_into_ranges(pair, plm):
 def test_a_symbol_and_a_string_are_one_key(pair, plm):
     """What follows each other under it must stay in order, and the type is that of the last one."""
     source = raw(pair.source.admin.types.ids)
-    forms = [symbol, lambda value: Key(0x02, text(value))]
+    forms = [symbol, lambda value: Value(TEXT, text(value))]
     source.insert_many([forms[n % 2](f"key {n}").full(v=0) for n in range(20)])
     plm.run()
     plm.start(replNumWorkers=8)
@@ -214,6 +155,6 @@ def test_rare_ids_can_be_parked(pair, plm):
 
 def test_what_a_server_does_not_take_for_an_id(pair):
     """If it takes them one day, they belong to the keys above."""
-    for key in (regex("a", "i"), Key(UNDEFINED, b""), Key(0x04, document())):
+    for key in (regex("a", "i"), Value(UNDEFINED), Value(ARRAY, document())):
         with pytest.raises(WriteError):
             raw(pair.source.admin.types.ids).insert_one(key.full())
