@@ -83,8 +83,8 @@ void add_lag(std::optional<Millis> by_source, WallTime now, StatusReport& report
   const auto whole_seconds = [](auto time) { return std::chrono::duration_cast<std::chrono::seconds>(time); };
   // A process that could not ask the source yet has only its own clock.
   std::chrono::seconds lag =
-      by_source ? whole_seconds(*by_source)
-                : whole_seconds(now.time_since_epoch()) - std::chrono::seconds(report.last_replicated.seconds);
+      whole_seconds(now.time_since_epoch()) - std::chrono::seconds(report.last_replicated.seconds);
+  if (by_source) lag = whole_seconds(*by_source);
   const Millis silent = report.source.silent_for;
   if (silent >= kSilence) lag = std::max(lag, whole_seconds(silent));
   report.lag_seconds = std::max<std::int64_t>(lag.count(), 0);

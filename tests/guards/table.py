@@ -128,8 +128,8 @@ SERVERS = (
     Guard(
         "the lag goes by the source's time",
         "control/engine_report.cpp",
-        "lag = by_source ?",
-        "lag = by_source && !REMOVED ?",
+        "if (by_source) lag",
+        "if (by_source && !REMOVED) lag",
         ("test_machine.py::test_the_clock_of_plm_jumps",),
     ),
 )
