@@ -571,6 +571,11 @@ StatusReport Controller::status() const {
   out.warnings = record.warnings;
   if (!load_error.empty()) out.warnings.push_back("the saved state could not be read yet: " + load_error);
   out.state_problem = load_error;
+  if (out.state != JobState::finalized) {
+    for (const std::string& index : out.initial_sync.indexes_failed) {
+      out.warnings.push_back("an index could not be built yet; finalize tries it again: " + index);
+    }
+  }
   out.stall = stall;
   if (!stall.empty()) out.warnings.push_back(stall);
   out.source = source_monitor_.report();

@@ -39,6 +39,7 @@ void add_engine_report(const Engine& engine, StatusReport& report) {
   sync.indexes_total = view.indexes_total;
   sync.indexes_built = view.indexes_built;
   sync.indexes_building = view.building;
+  sync.indexes_failed = view.failed_indexes;
 }
 
 void count_on(const StatusReport& before, StatusReport& now) {
@@ -67,6 +68,7 @@ StatusReport report_of(const SavedJob& job) {
     if (collection.confirmed()) ++out.initial_sync.collections_copied;
     out.initial_sync.indexes_total += static_cast<std::int64_t>(collection.indexes.size());
     out.initial_sync.indexes_built += static_cast<std::int64_t>(collection.count_indexes(IndexState::built));
+    collection.name_failed_indexes(out.initial_sync.indexes_failed);
   }
   out.parked.count = static_cast<std::int64_t>(job.parked.size());
   for (const ParkedDocument& parked : job.parked) {

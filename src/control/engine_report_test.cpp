@@ -26,7 +26,9 @@ Collection collection(std::uint8_t number, RangeState state) {
 
 TEST(EngineReport, TellsOfAJobThatNobodyWorksOn) {
   SavedJob job;
-  job.catalog.add(collection(1, RangeState::copied));
+  Collection first = collection(1, RangeState::copied);
+  first.indexes.push_back({{json(R"({"key":{"x":1},"name":"x_1"})")}, IndexState::failed, "too many"});
+  job.catalog.add(std::move(first));
   job.catalog.add(collection(2, RangeState::pending));
   job.position.complete = {100, 3};
   job.position.events_read = 7;
@@ -44,8 +46,9 @@ TEST(EngineReport, TellsOfAJobThatNobodyWorksOn) {
   EXPECT_EQ(report.initial_sync.estimated_bytes, 2000);
   EXPECT_EQ(report.initial_sync.cloned_bytes, 800);
   EXPECT_EQ(report.initial_sync.cloned_documents, 8);
-  EXPECT_EQ(report.initial_sync.indexes_total, 4);
+  EXPECT_EQ(report.initial_sync.indexes_total, 5);
   EXPECT_EQ(report.initial_sync.indexes_built, 2);
+  EXPECT_EQ(report.initial_sync.indexes_failed, std::vector<std::string>{"db.c1 x_1: too many"});
   EXPECT_EQ(report.parked.count, 12);
   ASSERT_EQ(report.parked.sample.size(), 10U);
   EXPECT_EQ(report.parked.sample[0], "db.c1 0: E11000");

@@ -77,6 +77,7 @@ struct StatusReport {
     std::int64_t indexes_total = 0;
     std::int64_t indexes_built = 0;
     std::vector<std::string> indexes_building;
+    std::vector<std::string> indexes_failed;  // some of them, with the reasons; finalize tries them again
   } initial_sync;
 
   struct Finalization {

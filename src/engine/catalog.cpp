@@ -24,6 +24,14 @@ std::size_t Collection::count_indexes(IndexState state) const {
   return static_cast<std::size_t>(std::ranges::count(indexes, state, &IndexTask::state));
 }
 
+void Collection::name_failed_indexes(std::vector<std::string>& out) const {
+  constexpr std::size_t kMostNamed = 10;
+  for (const IndexTask& task : indexes) {
+    if (task.state != IndexState::failed || out.size() == kMostNamed) continue;
+    out.push_back(spec.ns.for_users().text() + " " + task.spec.name() + ": " + task.reason);
+  }
+}
+
 Collection* Catalog::find(const Uuid& uuid) {
   const auto found = collections_.find(uuid);
   return found == collections_.end() ? nullptr : &found->second;

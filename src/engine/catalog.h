@@ -93,6 +93,8 @@ struct Collection {
   [[nodiscard]] Range& range_of(const bson::Value& id);
   [[nodiscard]] IndexTask* find_index(const std::string& name);
   [[nodiscard]] std::size_t count_indexes(IndexState state) const;
+  // "db.coll NAME: reason" of those that failed, for people, added until there are ten.
+  void name_failed_indexes(std::vector<std::string>& out) const;
 };
 
 class Catalog {

@@ -310,6 +310,7 @@ void Router::publish() {
       if (task.state == IndexState::building)
         out.building.push_back(collection.spec.ns.for_users().text() + " " + task.spec.name());
     }
+    collection.name_failed_indexes(out.failed_indexes);
   }
   out.copying = copying_.copying();
   // Once completed, it stays so: a collection that comes later is a change like others.

@@ -71,6 +71,7 @@ struct RouterView {
   std::int64_t indexes_built = 0;
   std::int64_t indexes_unfinished = 0;  // waiting or building
   std::vector<std::string> building;
+  std::vector<std::string> failed_indexes;  // some of them, with the reasons
   std::vector<std::string> warnings;
 };
 

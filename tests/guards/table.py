@@ -206,6 +206,13 @@ LATE_WRITES = (
         ),
     ),
     Guard(
+        "what the server still does for the owner before is waited for",
+        "mongo/writers.cpp",
+        'return wait_until_done(*connection, "^plm ");',
+        'return REMOVED ? Status() : wait_until_done(*connection, "^plm ");',
+        ("test_late_writes.py::test_a_new_owner_waits_for_what_the_server_still_does_for_the_one_before",),
+    ),
+    Guard(
         "a copy whose insert has no known outcome gets another name",
         "engine/copier.cpp",
         "if (!inserted && by_name && inserted.error().code == ErrorCode::network) {",

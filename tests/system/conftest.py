@@ -139,6 +139,24 @@ def expires(collection: Collection, seconds: float = 20) -> bool:
 
 
 @contextmanager
+def frozen(server: ReplicaSet) -> Iterator[None]:
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
+
+
+@contextmanager
+def killed(server: ReplicaSet) -> Iterator[None]:
+    server.kill()
+    try:
+        yield
+    finally:
+        server.restart()
+
+
+@contextmanager
 def fail_commands(server: ReplicaSet, mode: str | dict[str, int], **data: Any) -> Iterator[None]:
     """The fault point failCommand, for a while."""
     server.fail_point("failCommand", mode, **data)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from conftest import CLIENT, SMALL_STEPS, copying, failing, slow_command
+from conftest import CLIENT, SMALL_STEPS, copying, failing, frozen, killed, slow_command
 from lab.compare import differences
-from lab.daemon import Plm
+from lab.daemon import Plm, Refused
 from lab.load import Writer, fill
-from lab.servers import ReplicaSet
+from lab.servers import Pair, ReplicaSet
 
 SIDES = ("source", "target")
 
@@ -113,21 +113,49 @@ def test_servers_that_are_down_when_plm_starts_again(pair, plm):
     finished_equal(pair, plm)
 
 
-def test_pause_and_sigterm_work_while_a_server_is_down(pair, plm):
+def test_pause_and_sigterm_work_while_the_source_is_down(pair, plm):
     fill(pair.source.admin, "a", "b", 500)
     plm.run()
     plm.start()
     plm.wait_synced()
-    pair.source.kill()
-    try:
+    with killed(pair.source):
         wait_noticed(plm, "source")
+        plm.pause()
+        assert plm.status()["state"] == "paused"
         began = time.monotonic()
         assert plm.terminate() == 0
         assert time.monotonic() - began < 10
-    finally:
-        pair.source.restart()
-    plm.run()
+        plm.run()
+        plm.wait_state("paused")
     pair.source.admin.a.b.insert_one({"_id": "after"})
+    plm.resume()
+    finished_equal(pair, plm)
+
+
+PAUSE_IS_REFUSED_AFTER = 15  # seconds
+
+
+@pytest.mark.parametrize("writes", [True, False], ids=["with_writes", "at_rest"])
+def test_a_pause_that_the_target_does_not_acknowledge_is_refused(pair, plm, writes):
+    """Nothing is lost by it: the job runs on."""
+    fill(pair.source.admin, "a", "b", 500)
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    plm.wait_applied(pair.source.cluster_time())
+    with frozen(pair.target):
+        if writes:
+            pair.source.admin.a.b.insert_one({"_id": "meanwhile"})
+        began = time.monotonic()
+        with pytest.raises(Refused) as refused:
+            plm.pause()
+        assert PAUSE_IS_REFUSED_AFTER - 1 <= time.monotonic() - began < PAUSE_IS_REFUSED_AFTER + 5
+        assert (refused.value.http_status, refused.value.code) == (503, "unreachable")
+        assert "did not acknowledge within 15 s" in refused.value.error
+        assert answers_quickly(plm)["state"] == "running"
+    pair.source.admin.a.b.insert_one({"_id": "after"})
+    plm.wait_applied(pair.source.cluster_time(), 90)
+    assert plm.status()["state"] == "running"
     finished_equal(pair, plm)
 
 
@@ -259,3 +287,66 @@ def test_the_lag_grows_while_the_target_is_away(pair, plm):
         pair.target.thaw()
     plm.wait_applied(pair.source.cluster_time())
     plm.wait_for("no lag", lambda status: status["lagTimeSeconds"] <= 1)
+
+
+LAG_IS_TRUE_WITHIN = 2  # seconds
+
+
+class Marks:
+    """Numbers that are written to the source one after the other, with the cluster time of each, in seconds."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
+        self.times: list[int] = []
+
+    def write(self) -> int:
+        with self.pair.source.admin.start_session() as session:
+            self.pair.source.admin.a.marks.insert_one({"_id": len(self.times)}, session=session)
+            self.times.append(session.operation_time.time)
+        return self.times[-1]
+
+    def on_target(self) -> tuple[int, int]:
+        """Not before and not behind which time the target is: of the last that is there with all before it, and of
+        the first that is missing."""
+        present = set(self.pair.target.admin.a.marks.distinct("_id"))
+        count = next(n for n in range(len(present) + 1) if n not in present)
+        return self.times[count - 1], self.times[min(count, len(self.times) - 1)]
+
+
+def true_lags(plm: Plm, marks: Marks, on_target: Callable[[], tuple[int, int]]) -> list[int]:
+    """What the status says for a while, in which much is written; each is held against the times of the source."""
+    lags = []
+    end = time.monotonic() + 12
+    while time.monotonic() < end:
+        (earliest, _), before = on_target(), marks.write()
+        lags.append(plm.status()["lagTimeSeconds"])
+        after, (_, latest) = marks.write(), on_target()
+        assert before - latest - LAG_IS_TRUE_WITHIN <= lags[-1] <= after - earliest + LAG_IS_TRUE_WITHIN, lags
+        time.sleep(0.1)
+    return lags
+
+
+@pytest.fixture
+def marks(pair, plm) -> Marks:
+    """Of a job that follows, and writes them one by one."""
+    marks = Marks(pair)
+    marks.write()
+    plm.run()
+    plm.start(replBulkOpsSize=1)
+    plm.wait_synced()
+    return marks
+
+
+def test_the_lag_is_true_while_the_target_is_frozen(pair, plm, marks):
+    earliest = marks.write()
+    plm.wait_applied(pair.source.cluster_time())
+    with frozen(pair.target):
+        latest = marks.write()
+        assert true_lags(plm, marks, lambda: (earliest, latest))[-1] >= 8
+    finished_equal(pair, plm)
+
+
+def test_the_lag_is_true_while_the_target_is_slow(pair, plm, marks):
+    with slow_command(pair.target, "insert", 500):
+        assert max(true_lags(plm, marks, marks.on_target)) >= 4
+    finished_equal(pair, plm)

@@ -177,6 +177,56 @@ def test_c3_a_copys_insert_of_a_dead_process_is_shut_out_by_another_name(pair, p
     equal(pair, second)
 
 
+def under_way(pair) -> int:
+    """How many applyOps the target works on."""
+    wanted = {"active": True, "command.applyOps": {"$exists": True}}
+    running = [{"$currentOp": {"allUsers": True}}, {"$match": wanted}]
+    return len(list(pair.target.admin.admin.aggregate(running)))
+
+
+def test_an_apply_ops_that_the_server_still_works_on_is_waited_for(pair, plm, proxy):
+    """Its fence is behind it: dropping that would not keep the rest of it from landing."""
+    documents = pair.source.admin.a.b
+    documents.insert_one({"_id": 1, "n": 0})
+    synced(pair, plm)
+    pair.target.fail_point("applyOpsPauseBetweenOperations", "alwaysOn")
+    try:
+        proxy.lose_answer_of_next(writes_to("a.b", "applyOps"))
+        documents.update_one({"_id": 1}, {"$set": {"n": 1}})
+        wait_until(lambda: under_way(pair) == 1)
+        time.sleep(3)  # plm knows of the break, and has had time to send it again
+        assert under_way(pair) == 1
+    finally:
+        pair.target.fail_point("applyOpsPauseBetweenOperations", "off")
+    documents.update_one({"_id": 1}, {"$set": {"n": 2}})
+    equal(pair, plm)
+
+
+def test_a_new_owner_waits_for_what_the_server_still_does_for_the_one_before(pair, plm, second):
+    """Who sent it is dead; the next one knows of it only from the server."""
+    documents = pair.source.admin.a.b
+    documents.insert_one({"_id": 1, "n": 0})
+    synced(pair, plm)
+    pair.target.fail_point("applyOpsPauseBetweenOperations", "alwaysOn")
+    try:
+        documents.update_one({"_id": 1}, {"$set": {"n": 1}})
+        wait_until(lambda: under_way(pair) == 1)
+        plm.kill9()
+        second.run(standby=True)
+        wait_until(lambda: "this plm works on the target now" in second.log())
+        end = time.monotonic() + 4  # it has long since had time to begin
+        while time.monotonic() < end:
+            status = second.status()
+            assert any("the saved state could not be read yet" in warning for warning in status["warnings"])
+            assert "mode" not in status  # which is found out by an applyOps
+            assert under_way(pair) == 1
+            time.sleep(0.1)
+    finally:
+        pair.target.fail_point("applyOpsPauseBetweenOperations", "off")
+    documents.update_one({"_id": 1}, {"$set": {"n": 2}})
+    equal(pair, second)
+
+
 # ---- Changes of structure ----------------------------------------------------------------------------------------------
 
 
@@ -248,6 +298,26 @@ def test_c10_clearing_a_range_does_not_reach_what_was_copied_again(pair, plm, pr
     proxy.hold_next(writes_to("a.b", "delete"))
     plm.run()
     held = proxy.wait_held()
+    plm.wait_synced()
+    assert refused(held.arrive())
+    equal(pair, plm)
+
+
+@both_modes
+def test_c10_a_change_of_unknown_outcome_does_not_land_behind_the_comparison(pair, plm, proxy):
+    """Copied again, both sides are found equal, so nothing is written that would shut it out."""
+    documents = pair.source.admin.a.b
+    documents.insert_one({"_id": 1, "n": 0})
+    synced(pair, plm)
+    with failing(pair.target, ["drop"], 1_000_000, errorCode=91):  # no fence is dropped: nothing is sent again
+        proxy.hold_next(writes_to("a.b", "applyOps", "update"))
+        documents.update_one({"_id": 1}, {"$set": {"n": 1}})
+        held = proxy.wait_held()
+        documents.update_one({"_id": 1}, {"$set": {"n": 0}})
+        with failing(pair.source, ["aggregate", "getMore"], 3, errorCode=286):  # ChangeStreamHistoryLost
+            plm.wait_for("failure", lambda status: status["state"] == "failed")
+    assert pair.target.admin.a.b.find_one(1) == {"_id": 1, "n": 0}
+    plm.resume(recopy="changed")
     plm.wait_synced()
     assert refused(held.arrive())
     equal(pair, plm)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from bson import Timestamp
-from conftest import CLIENT
+from conftest import CLIENT, copying, middle_of_the_copy, wait_until
 from lab.compare import differences
 from lab.daemon import Plm, Refused, Status, replicated_time
-from lab.servers import SOURCE_ROLES, ReplicaSet
+from lab.load import Writer, fill
+from lab.servers import SOURCE_ROLES, STATE_DATABASE, ReplicaSet
 
 ADVICE = "plm resume --recopy changed"
 
@@ -33,15 +34,22 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
 
 
 @pytest.fixture
-def plm(source: ReplicaSet, pair, tmp_path: Path) -> Iterator[Plm]:
-    """A plm in the middle of a job: synchronised, running."""
+def new_plm(source: ReplicaSet, pair, tmp_path: Path) -> Iterator[Plm]:
+    """Not running yet; the source is empty."""
     source.wipe()
-    source.admin.a.b.insert_one({"_id": 1})
-    daemon = Plm(source.uri(**CLIENT), pair.target.uri(**CLIENT), tmp_path).run()
-    daemon.start()
-    daemon.wait_synced()
+    daemon = Plm(source.uri(**CLIENT), pair.target.uri(**CLIENT), tmp_path)
     yield daemon
     daemon.stop()
+
+
+@pytest.fixture
+def plm(source: ReplicaSet, new_plm: Plm) -> Plm:
+    """A plm in the middle of a job: synchronised, running."""
+    source.admin.a.b.insert_one({"_id": 1})
+    new_plm.run()
+    new_plm.start()
+    new_plm.wait_synced()
+    return new_plm
 
 
 def write_some(source: ReplicaSet) -> None:
@@ -151,3 +159,25 @@ def test_a_stream_that_is_overtaken_by_the_end_of_the_oplog_fails_at_once(source
         os.kill(plm.process.pid, signal.SIGCONT)
     assert ADVICE in plm.wait_state("failed", 30)["error"]
     copy_again(plm, source, pair.target)
+
+
+def saved_position(target: ReplicaSet) -> Timestamp:
+    return target.admin[STATE_DATABASE].state.find_one("position")["time"]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("killed", [False, True], ids=["alive", "killed"])
+def test_the_oplog_rolls_over_while_the_first_copy_runs(source, pair, new_plm, killed):
+    """It need not hold what is written during the whole copy, for a process that goes on with it neither."""
+    fill(source.admin, "a", "b", 6000, size=2000)
+    with Writer(source.admin, "a", "b", rate=50), middle_of_the_copy(pair, new_plm, 1000):
+        roll_over(source, source.cluster_time())
+        if killed:
+            now = source.cluster_time()
+            wait_until(lambda: saved_position(pair.target) >= now, 60)
+            new_plm.kill9()
+            new_plm.run()
+            new_plm.wait_for("the rest of the copy", copying)
+    new_plm.wait_applied(source.cluster_time())
+    new_plm.finish()
+    assert differences(source, pair.target) == []

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 import requests
-from conftest import CLIENT, SMALL_STEPS, both_modes, copying, slow_command
+from conftest import CLIENT, SMALL_STEPS, both_modes, copying, frozen, killed, slow_command
 from lab.compare import differences
 from lab.daemon import Plm, Refused
 from lab.load import Writer, fill
@@ -184,24 +184,6 @@ def test_while_finalizing(pair, plm, command):
     plm.run()
     assert plm.wait_state("finalized")["finalization"]["completed"] is True
     assert differences(pair.source, pair.target) == []
-
-
-@contextmanager
-def frozen(server: ReplicaSet) -> Iterator[None]:
-    server.freeze()
-    try:
-        yield
-    finally:
-        server.thaw()
-
-
-@contextmanager
-def killed(server: ReplicaSet) -> Iterator[None]:
-    server.kill()
-    try:
-        yield
-    finally:
-        server.restart()
 
 
 @pytest.mark.parametrize("away", [frozen, killed])
