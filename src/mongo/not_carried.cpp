@@ -63,8 +63,14 @@ Result<std::vector<std::string>> not_carried(Connection& connection) {
       out.push_back("users and roles are not replicated; the source has " + counted((*users)->size(), "user") +
                     " and " + counted((*roles)->size(), "role") + " beside plm's own");
     }
+  } else {
+    out.emplace_back("users and roles are not replicated; plm's user may not see which the source has");
   }
-  if (*versions && std::ranges::find(**versions, "shardIdentity") != (*versions)->end()) {
+  if (!*versions) {
+    out.emplace_back(
+        "plm's user may not see whether the source is one shard of a sharded cluster, whose other shards "
+        "would not be replicated");
+  } else if (std::ranges::find(**versions, "shardIdentity") != (*versions)->end()) {
     out.emplace_back("the source is one shard of a sharded cluster; what the other shards hold is not replicated");
   }
   return out;

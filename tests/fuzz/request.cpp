@@ -29,8 +29,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CHECK(tuning.apply_workers >= 0 && tuning.clone_read_workers >= 0 && tuning.clone_segment_bytes >= 0);
   }
   check_refusal(parse_resume_body(body));
+  check_refusal(parse_finalize_body(body));
   const Status empty = parse_empty_body(body);
   // Who may say nothing, may say nothing everywhere.
-  if (empty) CHECK(start && parse_resume_body(body));
+  if (empty) CHECK(start && parse_resume_body(body) && parse_finalize_body(body));
   return 0;
 }

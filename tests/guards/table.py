@@ -196,6 +196,13 @@ LATE_WRITES = (
         ),
     ),
     Guard(
+        "sessions are kept alive",
+        "mongo/mongo_state_store.cpp",
+        "if (now - parts_->refreshed_at < kRefreshInterval) return {};",
+        "if (now - parts_->refreshed_at < kRefreshInterval || REMOVED) return {};",
+        _of("test_seams", "test_suite", "Store"),
+    ),
+    Guard(
         "a new owner drops the fences of the one before",
         "mongo/writers.cpp",
         "for (const std::string& name : *old_fences) {\n",

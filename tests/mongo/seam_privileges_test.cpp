@@ -4,6 +4,7 @@
 namespace plm {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -50,6 +51,13 @@ TEST_F(Privileges, ASourceUserWithoutBackupLacksTheRightToWriteNotes) {
   const auto note = (*source)->append_note("x");
   ASSERT_FALSE(note);
   EXPECT_EQ(note.error().server_code, server_code::unauthorized);
+}
+
+TEST_F(Privileges, WhatAUserMayNotSeeIsSaidToo) {
+  const auto source = MongoSource::connect(as_user_with(R"(["clusterMonitor"])"));
+  const auto lines = (*source)->not_carried();
+  ASSERT_TRUE(succeeded(lines));
+  EXPECT_THAT(*lines, ElementsAre(HasSubstr("may not see which the source has"), HasSubstr("one shard of a sharded")));
 }
 
 TEST_F(Privileges, EachMissingPrivilegeOfATargetUserIsNamed) {

@@ -1,4 +1,6 @@
 #include "fixture.h"
+#include "mongo/lease_document.h"
+#include "mongo/named_session.h"
 
 namespace plm {
 namespace {
@@ -77,6 +79,38 @@ TEST_F(Store, ClearRemovesEverything) {
   ASSERT_TRUE(succeeded(store_->clear()));
   EXPECT_THAT(*store_->load("state"), IsEmpty());
   ASSERT_TRUE(succeeded(store_->clear()));
+}
+
+// A server forgets a session half an hour after its last use, and with it which numbers are taken.
+TEST_F(Store, KeepsTheSessionsOfItsWritersAlive) {
+  auto fresh = MongoStateStore::connect(target_uri());
+  ASSERT_TRUE(succeeded(fresh));
+  ASSERT_TRUE(succeeded(take_lease(**fresh)));
+  const auto pool = mongo::Pool::open(target_uri());
+  auto connection = (*pool)->connect();
+  const auto lease = mongo::read_lease(*connection);
+  bson::Builder list;
+  list.append("aggregate", "system.sessions");
+  {
+    auto pipeline = list.array("pipeline");
+    pipeline.append(json(R"({"$listSessions":{"allUsers":true}})"));
+    auto stage = pipeline.document();
+    auto match = stage->document("$match");
+    mongo::session_of((*lease)->key.sessions, mongo::kStateWriter).append_to(*match, "_id.id");
+  }
+  list.append("cursor", bson::View());
+  const bson::Document command = list.take();
+  const auto last_use = [&] {
+    target_server_->run("admin", R"({"refreshLogicalSessionCacheNow":1})");
+    const bson::Document reply = target_server_->run("config", command);
+    return reply["cursor"].as_document()["firstBatch"].as_document()["0"].as_document().json();
+  };
+  const std::string used = last_use();
+  EXPECT_THAT(used, testing::HasSubstr("lastUse"));
+  EXPECT_EQ(last_use(), used);
+  ASSERT_TRUE(succeeded((*fresh)->renew_lease()));
+  EXPECT_NE(last_use(), used);
+  ASSERT_TRUE(succeeded(take_lease(*store_)));
 }
 
 // C4: what a frozen process saves when it wakes up.
