@@ -210,9 +210,8 @@ class _Run:
 
     def _begun_anew(self) -> list[str]:
         """One copy is all that there is."""
-        log = self.daemons.log()
         found = ["anew: the initial sync was complete before"] if self.daemons.progress.began_anew else []
-        if "copying again" in log or log.count(" initial copy completed") > 1:
+        if "copying again" in self.daemons.log():
             found.append("anew: the job was copied again")
         return found
 
