@@ -97,8 +97,11 @@ SchemaChange create(const ChangeEvent& event, const Catalog& catalog, const Filt
   if (out.ns.is_buckets()) {
     if (is_taken(out.ns.for_users(), catalog)) return out;
     out.options = time_series_options(out.options.view());
-  } else if (const Collection* buckets = buckets_with_the_name_of(out.ns, catalog)) {
-    out.replaced = buckets->uuid();
+  } else {
+    // A server leaves an _id index of version 1 out of its oplog (seen on 6.0.5).
+    if (!event.description["idIndex"] && !out.options["clusteredIndex"])
+      out.options = with_old_id_index(out.options.view());
+    if (const Collection* buckets = buckets_with_the_name_of(out.ns, catalog)) out.replaced = buckets->uuid();
   }
   out.collection = event.uuid;
   // convertToCapped and cloneCollectionAsCapped fill a capped collection without

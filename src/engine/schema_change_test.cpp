@@ -101,6 +101,12 @@ TEST_F(SchemaChangeTest, WhatTheFilterExcludesIsNotCreated) {
   EXPECT_EQ(plan().kind, Kind::none);
 }
 
+TEST_F(SchemaChangeTest, AnIdIndexOfVersionOneStaysOne) {
+  const std::string options = R"({"idIndex": {"v": 1, "key": {"_id": 1}, "name": "_id_"}})";
+  create(kNs, options, false);
+  EXPECT_EQ(plan().options.view().json(), text_of(options));
+}
+
 TEST_F(SchemaChangeTest, WhatIsKnownIsNotCreatedAgain) {
   create(kNs);
   EXPECT_EQ(plan().kind, Kind::none);

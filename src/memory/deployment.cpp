@@ -37,6 +37,8 @@ bool folds_case(bson::View options) {
   return collation["locale"].as_string("simple") != "simple" && collation["strength"].as_int64(3) <= 2;
 }
 
+bool has_old_id_index(bson::View options) { return options["idIndex"].as_document()["v"].as_int64() == 1; }
+
 bson::Document without(bson::View document, std::string_view key) {
   bson::Builder out(document.size());
   for (const bson::Element& field : document) {
@@ -316,7 +318,7 @@ Uuid MemoryDeployment::new_uuid() {
 MemoryCollection& MemoryDeployment::add_collection(const Namespace& ns, bson::View options) {
   auto collection = std::make_unique<MemoryCollection>();
   collection->ns = ns;
-  collection->options = without(options, "idIndex");
+  collection->options = has_old_id_index(options) ? bson::Document(options) : without(options, "idIndex");
   collection->documents = MemoryDocuments(IdLess{folds_case(options)});
   if (!options["viewOn"]) {
     collection->uuid = new_uuid();
@@ -335,8 +337,8 @@ Result<Uuid> MemoryDeployment::create(const Namespace& ns, bson::View options) {
   if (options["timeseries"] && !ns.is_buckets()) return create_time_series(ns, options);
   const MemoryCollection& collection = add_collection(ns, options);
   bson::Builder description;
-  description.append_all(collection.options.view());
-  if (!collection.is_view() && !options["clusteredIndex"]) {
+  description.append_all(without(collection.options.view(), "idIndex").view());
+  if (!collection.is_view() && !options["clusteredIndex"] && !has_old_id_index(options)) {
     auto id_index = description.document("idIndex");
     id_index->append("v", std::int32_t{2});
     {

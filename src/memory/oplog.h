@@ -7,7 +7,7 @@
 //   [to | txnNumber, lsid], _id: {_data}, operationType, clusterTime,
 //   [collectionUUID], wallTime, [fullDocument], ns: {db, [coll]},
 //   [documentKey: {_id}], [rawUpdateDescription: {$v: 2, diff}], [operationDescription]
-// - create: the options and idIndex; none of the latter for views and clustered
+// - create: the options and idIndex; none of the latter for views, version 1, and clustered
 //   collections. Views (create, modify, drop) have no collectionUUID.
 // - rename: `to` in front, operationDescription: {to, dropTarget: UUID of what is
 //   dropped}; there is no drop event for that one.

@@ -23,6 +23,21 @@ bson::Document time_series_options(bson::View of_buckets) {
   return out.take();
 }
 
+bson::Document with_old_id_index(bson::View options) {
+  bson::Builder out;
+  out.append_all(options);
+  {
+    auto index = out.document("idIndex");
+    index->append("v", 1);
+    {
+      auto key = index->document("key");
+      key->append("_id", 1);
+    }
+    index->append("name", "_id_");
+  }
+  return out.take();
+}
+
 bool CollectionSpec::has_collation() const {
   const bson::Value locale = options["collation"].as_document().find("locale");
   return locale.exists() && locale.as_string() != "simple";

@@ -47,6 +47,10 @@ enum class CollectionKind { collection, view, time_series };
 // buckets: without those that the server adds by itself, and refuses.
 [[nodiscard]] bson::Document time_series_options(bson::View of_buckets);
 
+// The options of a collection whose _id index has version 1, as those from before
+// MongoDB 3.4 have: they say so. All others leave it to the server.
+[[nodiscard]] bson::Document with_old_id_index(bson::View options);
+
 struct CollectionSpec {
   Namespace ns;  // of a time-series collection: of its buckets, whose are UUID and indexes, too
   CollectionKind kind = CollectionKind::collection;

@@ -122,5 +122,10 @@ TEST(CollectionSpec, IsEqualWhenEveryPartIs) {
   EXPECT_NE(one, other);
 }
 
+TEST(OldIdIndex, IsNamedByWhatCreatesItSo) {
+  EXPECT_EQ(with_old_id_index(from_json(R"({"capped": true})").view()),
+            from_json(R"({"capped": true, "idIndex": {"v": 1, "key": {"_id": 1}, "name": "_id_"}})"));
+}
+
 }  // namespace
 }  // namespace plm

@@ -48,6 +48,7 @@ CollectionSpec spec_from(const std::string& database, bson::View entry) {
   const bson::View options = entry["options"].as_document();
   out.kind = entry["type"].as_string() == "view" ? CollectionKind::view : kind_of(out.ns);
   out.options = out.kind == CollectionKind::time_series ? time_series_options(options) : bson::Document(options);
+  if (entry["idIndex"].as_document()["v"].as_int64() == 1) out.options = with_old_id_index(options);
   out.uuid = Uuid(entry["info"].as_document()["uuid"]);
   return out;
 }

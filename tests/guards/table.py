@@ -265,7 +265,7 @@ LATE_WRITES = (
         "  if (auto confirmed = confirm(connection, *term); !confirmed) return confirmed;",
         "    if (auto shut = shut_out_past(connection, *each, *all_fences); !shut) return shut;\n  }\n"
         "  if (auto confirmed = REMOVED ? Status() : confirm(connection, *term); !confirmed) return confirmed;",
-        _of("test_seams", "test_suite", "Modes/Apply"),
+        _of("test_seams", "test_suite", "TargetSeam"),
     ),
     Guard(
         "who saves has the lease",

@@ -640,6 +640,30 @@ TEST_P(Apply, WritesNothingUnderALostLease) {
   EXPECT_THAT(target_server_->contents(a.ns), ElementsAre(json(R"({"_id":1,"x":1})").view().json()));
 }
 
+// A new owner shuts out the writers that it finds. Another one must not be made behind its back.
+TEST_F(TargetSeam, MakesItselfNoWriterUnderALostLease) {
+  const Twin a = twin("a");
+  target_server_->run(std::string(kStateDatabase), R"({"delete":"sessions","deletes":[{"q":{},"limit":0}]})");
+  auto old = MongoTarget::connect(target_uri());
+  auto second = MongoTarget::connect(target_uri());
+  take_over(**old);
+  const bson::OwnedValue id = value("1");
+  const bson::Document before = json(R"({"_id":1,"x":1})");
+  const bson::Document behind = json(R"({"_id":1,"x":2})");
+  const std::vector<TargetOperation> first = {{Kind::replace, &a, id.value(), before.view()}};
+  const std::vector<TargetOperation> later = {{Kind::replace, &a, id.value(), behind.view()}};
+  ASSERT_TRUE(succeeded((*old)->apply(first)));  // by the one writer that there is
+  take_over(**second);
+  target_server_->run("admin", R"({"configureFailPoint":"failCommand","mode":{"times":1},"data":
+      {"failCommands":["applyOps"],"blockConnection":true,"blockTimeMS":2000,"appName":"plm"}})");
+  std::jthread busy([&] { EXPECT_FALSE((*old)->apply(later)); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_TRUE(is_superseded((*old)->apply(later)));
+  busy.join();
+  target_server_->run("admin", R"({"configureFailPoint":"failCommand","mode":"off"})");
+  EXPECT_THAT(target_server_->contents(a.ns), ElementsAre(before.view().json()));
+}
+
 // Commands on structure carry nothing that a later owner could take away.
 TEST_F(TargetSeam, ChangesNoStructureUnderALostLease) {
   const Twin a = twin("a");

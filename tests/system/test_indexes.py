@@ -13,7 +13,7 @@ from typing import Any
 import bson
 import pytest
 from bson.son import SON
-from conftest import SMALL_STEPS, slow_command
+from conftest import SMALL_STEPS, both_modes, slow_command
 from lab.compare import NEVER_EXPIRES, differences, indexes, plain_index
 
 KINDS: dict[str, tuple[list[tuple[str, Any]], dict[str, Any]]] = {
@@ -268,3 +268,29 @@ def test_versions_between_that_an_index_cannot_hold_do_no_harm(pair, plm):
     plm.wait_synced()
     plm.finish()
     assert differences(pair.source, pair.target) == []
+
+
+@both_modes
+def test_indexes_of_version_one_stay_so(pair, plm):
+    """Those of collections that are older than MongoDB 3.4, also the one on _id."""
+    database = pair.source.admin.a
+    old_id = {"idIndex": {"v": 1, "key": {"_id": 1}, "name": "_id_"}}
+
+    def create(name: str) -> None:
+        database.command("create", name, **old_id)
+        database.command("createIndexes", name, indexes=[{"v": 1, "key": {"x": 1}, "name": "x_1", "unique": True}])
+        database[name].insert_many({"_id": n, "x": n} for n in range(10))
+
+    create("copied")
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    create("followed")
+    create("renamed")
+    database.renamed.rename("again")
+    plm.wait_applied(pair.source.cluster_time())
+    assert plm.finish()["finalization"]["differences"] == []
+    assert differences(pair.source, pair.target) == []
+    for name in ("copied", "followed", "again"):
+        indexes = pair.target.admin.a[name].list_indexes()
+        assert {index["name"]: index["v"] for index in indexes} == {"_id_": 1, "x_1": 1}
