@@ -14,6 +14,7 @@ constexpr Millis kRestLimit{15'000};
 constexpr Millis kParkedTime{10'000};
 constexpr int kMostMoves = 20;
 constexpr std::size_t kSampleBytes = 500;
+constexpr ClusterTime kNow{0, 1};  // every event lies behind it
 
 }  // namespace
 
@@ -62,7 +63,10 @@ bool FinalApproach::is_hindered(const Engine& engine) const {
   return engine.pipeline().progress().parked > 0 && !gave_up_parked_;
 }
 
+// No event is begun while the source is listed. So all that were begun lie before
+// the listing's note, and what is applied in the end is what lies before it.
 Result<bool> FinalApproach::move_end(Engine& engine) {
+  if (end_.is_zero()) engine.pipeline().router().stop_at(kNow);
   auto listing = list_at_one_time(parts_.source, filter_);
   if (!listing) return fail(listing.error().within("listing the source"));
   auto lost = warnings_about_lost_parts(parts_.source, filter_);

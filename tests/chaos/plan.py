@@ -11,6 +11,7 @@ from lab.proxy import CUT, DEAF, DELAY, LATE, SILENT, WIRE_TROUBLES
 
 # Of what the differential tests do, that which has nothing to do with how plm is treated.
 _NOT_HERE = {"filter", "portable", "pause", "kill", "kill-in-finalize", "faults", "slow", "large-transactions"}
+_NOT_HERE |= {"finalize-under-writes"}
 LOAD_FEATURES = frozenset(FEATURES) - _NOT_HERE
 
 STEPDOWN, KILL, FREEZE, RESTART_ALL, NO_MAJORITY = "stepdown", "kill", "freeze", "restart-all", "no-majority"

@@ -51,6 +51,7 @@ class Total:
     differing: list[Result] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    finalized: Counter[str] = field(default_factory=Counter)  # under writes
 
     def add(self, result: Result) -> None:
         outcome = result.outcome
@@ -60,6 +61,7 @@ class Total:
         self.busy_seconds += outcome.seconds
         self.done += outcome.done
         self.refused += outcome.refused
+        self.finalized += outcome.finalized
         if outcome.differences:
             self.differing.append(result)
 

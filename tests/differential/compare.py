@@ -1,6 +1,8 @@
 """Whether both sides hold the same under a filter: names, options, indexes, order of capped collections, raw bytes.
 
 Everything on the target counts: what the filter excludes must not be there. A line begins with the sort of difference.
+Where the source went on, the target is compared with what the source held at a moment: documents by snapshot reads, the
+rest as far as it is still the same.
 """
 
 from __future__ import annotations
@@ -9,19 +11,19 @@ from collections.abc import Iterable
 from typing import Any
 
 import bson
-from bson.binary import UuidRepresentation
-from bson.codec_options import CodecOptions, DatetimeConversion
+from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
 from lab.compare import identity
 from lab.servers import Pair, ReplicaSet
 from pymongo import MongoClient
 
-# Of any date: those beyond Python's years stay numbers.
-ANY: CodecOptions = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-RAW: CodecOptions = ANY.with_options(document_class=RawBSONDocument, uuid_representation=UuidRepresentation.STANDARD)
-Specs = dict[tuple[str, str], dict[str, bytes]]  # database and collection -> fields of its listCollections entry
-BUCKETS = "system.buckets."
+from .behind import BUCKETS, Behind, Name
+from .codec import ANY, RAW, alone
+
+Specs = dict[Name, dict[str, bytes]]  # the fields of entries of listCollections
 SHOWN = 300  # characters of a value
+NOTHING = Behind()
+_VIEW, _SERIES = _VIEWS = alone("view"), alone("timeseries")
 
 
 def selects(include: list[str], exclude: list[str], database: str, collection: str) -> bool:
@@ -33,27 +35,62 @@ def selects(include: list[str], exclude: list[str], database: str, collection: s
     return (not include or among(include)) and not among(exclude)
 
 
-def differences(pair: Pair, include: list[str], exclude: list[str]) -> list[str]:
-    source = {
-        name: spec
-        for name, spec in _without_halves(_collections(pair.source)).items()
-        if selects(include, exclude, name[0], name[1].removeprefix(BUCKETS)) and not _is_temporary(spec)
-    }
-    target = _collections(pair.target)
+def differences(pair: Pair, include: list[str], exclude: list[str], behind: Behind = NOTHING) -> list[str]:
+    """`behind`: what happened on the source since the moment that counts."""
+    now = _without_halves(_collections(pair.source))
+    source = {name: spec for name, spec in now.items() if not _is_temporary(spec)}
+    source, target = _selected(_as_it_was(source, behind), include, exclude), _collections(pair.target)
+    for name in _unclear(source, target, behind):
+        source.pop(name, None)
+        target.pop(name, None)
     found = [f"names: {_text(name)} is on the {_side(name in source)} only" for name in sorted(source.keys() ^ target.keys())]
-    for name in sorted(source.keys() & target.keys()):
-        found += _compare_fields("options", _text(name), source[name], target[name])
-        if source[name]["type"] == target[name]["type"] and b"view" not in source[name]["type"]:
-            found += _compare_indexes(pair, *name)
-            found += _compare_documents(pair, *name, in_order=b"capped" in source[name]["options"])
+    for name in sorted(source.keys() & target.keys() - behind.there.keys()):
+        found += _compare(pair, name, source[name], target[name], behind)
     return found
+
+
+def _selected(specs: Specs, include: list[str], exclude: list[str]) -> Specs:
+    def is_selected(database: str, collection: str) -> bool:
+        return selects(include, exclude, database, collection.removeprefix(BUCKETS))
+
+    return {name: spec for name, spec in specs.items() if is_selected(*name)}
+
+
+def _as_it_was(source: Specs, behind: Behind) -> Specs:
+    """The names of that moment. Of what has another name since then, or none, nothing but the name is known."""
+    kept = {name: spec for name, spec in source.items() if name not in behind.there}
+    return kept | {name: {} for name, was_there in behind.there.items() if was_there}
+
+
+def _unclear(source: Specs, target: Specs, behind: Behind) -> list[Name]:
+    names = source.keys() | target.keys()
+
+    def is_view(name: Name) -> bool:
+        return any(specs[name].get("type") in _VIEWS for specs in (source, target) if name in specs)
+
+    return [name for name in names if behind.is_unclear(name, names, is_view=is_view(name))]
+
+
+def _compare(pair: Pair, name: Name, left: dict[str, bytes], right: dict[str, bytes], behind: Behind) -> list[str]:
+    """What has one name on both sides."""
+    found = []
+    if name not in behind.changed:
+        found += _compare_fields("options", _text(name), left, right)
+    if left["type"] != right["type"] or left["type"] == _VIEW:
+        return found
+    if name not in behind.changed:
+        found += _compare_indexes(pair, *name)
+    is_capped = b"capped" in left["options"]
+    # Those of time-series are compared as their buckets, too.
+    lost = name in behind.written and (is_capped or left["type"] == _SERIES and behind.reads_ahead)
+    return found if lost else found + _compare_documents(pair, *name, in_order=is_capped, behind=behind)
 
 
 def _without_halves(found: Specs) -> Specs:
     """Creations of one name side by side, or beside a drop, may leave half a time-series collection, which nobody can read."""
 
     def is_series(database: str, name: str) -> bool:
-        return b"timeseries" in found.get((database, name), {}).get("type", b"")
+        return found.get((database, name), {}).get("type") == _SERIES
 
     def is_lost(database: str, name: str) -> bool:
         if name.startswith(BUCKETS):
@@ -72,7 +109,7 @@ def _side(on_source: bool) -> str:
     return "source" if on_source else "target"
 
 
-def _text(name: tuple[str, str]) -> str:
+def _text(name: Name) -> str:
     return ".".join(name)
 
 
@@ -89,7 +126,7 @@ def _collections(side: ReplicaSet) -> Specs:
 
 def _fields(document: RawBSONDocument, without: tuple[str, ...]) -> dict[str, bytes]:
     """Each field as bytes: 1 and 1.0, and another order inside, are differences; the order of the fields is none."""
-    return {key: bson.encode({"": value}) for key, value in document.items() if key not in without}
+    return {key: alone(value) for key, value in document.items() if key not in without}
 
 
 def _compare_fields(sort: str, what: str, left: dict[str, bytes], right: dict[str, bytes]) -> list[str]:
@@ -113,8 +150,12 @@ def _indexes(client: MongoClient, database: str, collection: str) -> dict[str, d
     return {spec["name"]: _fields(spec, without=("ns",)) for spec in reply["cursor"]["firstBatch"]}
 
 
-def _compare_documents(pair: Pair, database: str, collection: str, *, in_order: bool) -> list[str]:
-    left, right = (_documents(side.admin, database, collection) for side in pair)
+def _compare_documents(pair: Pair, database: str, collection: str, *, in_order: bool, behind: Behind) -> list[str]:
+    written = behind.written.get((database, collection))
+    left = _documents(pair.source.admin, database, collection, behind.time if written else None)
+    right = _documents(pair.target.admin, database, collection)
+    if written and behind.reads_ahead:
+        left, right = ([document for document in side if _key(document) not in written] for side in (left, right))
     what = f"{database}.{collection}"
     if left == right:
         return []
@@ -131,15 +172,23 @@ def _compare_documents(pair: Pair, database: str, collection: str, *, in_order: 
     return found
 
 
-def _documents(client: MongoClient, database: str, collection: str) -> list[bytes]:
-    """In natural order."""
-    cursor = client[database].get_collection(collection, codec_options=RAW).find(hint={"$natural": 1}, batch_size=10000)
+def _documents(client: MongoClient, database: str, collection: str, time: Timestamp | None = None) -> list[bytes]:
+    """In natural order; those of this time, or of now."""
+    command: dict[str, Any] = {"find": collection, "hint": {"$natural": 1}, "batchSize": 10000}
+    if time:
+        command["readConcern"] = {"level": "snapshot", "atClusterTime": time}
+    cursor = client.get_database(database, RAW).cursor_command(command, codec_options=RAW)
     return [bytes(document.raw) for document in cursor]
+
+
+def _key(document: bytes) -> bytes:
+    """Measurements may have none."""
+    return alone(RawBSONDocument(document, RAW).get("_id"))
 
 
 # -- for people --------------------------------------------------------------------------------------------------------
 def _id(document: bytes) -> str:
-    return _shown(bson.encode({"": RawBSONDocument(document, RAW)["_id"]}))
+    return _shown(_key(document))
 
 
 def _contrast(left: bytes | None, right: bytes | None) -> str:
@@ -154,7 +203,7 @@ def _contrast(left: bytes | None, right: bytes | None) -> str:
 
 
 def _whole(document: bytes | None) -> str:
-    return "nothing" if document is None else _shown(bson.encode({"": RawBSONDocument(document, RAW)}))
+    return "nothing" if document is None else _shown(alone(RawBSONDocument(document, RAW)))
 
 
 def _shown(value: bytes | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 import time
@@ -14,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from bson import Timestamp
 from lab.daemon import Plm, Refused, Status, replicated_time
-from lab.servers import Pair, create_pair
+from lab.servers import Pair, ReplicaSet, create_pair
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
-from .compare import RAW, differences
+from .behind import Behind, behind
+from .codec import RAW
+from .compare import differences
 from .schedule import Control, EndTransaction, Operation, Schedule, Transaction, Write
 
 # Fault points hit plm alone, by this name.
@@ -30,6 +34,11 @@ PARAMETERS = {"enableTestCommands": 1, "ttlMonitorEnabled": "false", "shutdownTi
 STUCK_SECONDS = float(os.environ.get("PLM_DIFFERENTIAL_STUCK_SECONDS", "40"))  # more on a busy machine
 BLOCKED_MS = 300  # a command that an open transaction blocks gives up after this
 POLL_SECONDS = 0.01
+AGAIN_SECONDS = 0.005  # between the writes of one writer while plm finalizes
+DATA_COMMANDS = ("insert", "update", "delete", "findAndModify")
+# How plm says up to which time everything is applied. It may move that on: the last line counts.
+END_IN_LOG = re.compile(r"finalizing: everything up to this time is applied.*clusterTime=(\d+)\.(\d+)")
+READS_AHEAD = "some documents on the target are newer than the end of replication"
 
 
 @dataclass
@@ -38,6 +47,7 @@ class Outcome:
     commands: int = 0
     refused: Counter[str] = field(default_factory=Counter)  # commands that the source answered with an error
     done: Counter[str] = field(default_factory=Counter)  # commands that it carried out
+    finalized: Counter[str] = field(default_factory=Counter)  # under writes: what came of it
     events: int = 0
     seconds: float = 0.0
     log: str = ""
@@ -181,17 +191,14 @@ class _Run:
         self.gate = _Gate(len(schedule.operations), schedule.window)
         self.result = Outcome([])
         self.application = Application(pair.source.admin, self.result)
+        self.quiet = threading.Event()  # nobody writes any more once the operations are done
 
     def outcome(self) -> Outcome:
         try:
             self._slow_down()
             self._run_operations()
             self.daemon.finish()
-            self.result.events = self.daemon.status().get("eventsApplied", 0)
-            self.result.differences = differences(self.pair, self.schedule.include, self.schedule.exclude)
-            said = self.daemon.status().get("finalization", {}).get("differences", [])
-            if said and not self.result.differences:
-                self.result.differences = [f"report: plm names differences that are none: {said}"]
+            self._compare()
         except Stuck as stuck:
             self.result.differences = [str(stuck)]
         finally:
@@ -200,19 +207,57 @@ class _Run:
         self.result.log = self.plm.log()
         return self.result
 
+    def _compare(self) -> None:
+        status = self.daemon.status()
+        self.result.events = status.get("eventsApplied", 0)
+        since = self._since_the_end(status) if self.daemon.under_writes else Behind()
+        self.result.differences = differences(self.pair, self.schedule.include, self.schedule.exclude, since)
+        said = status.get("finalization", {}).get("differences", [])
+        if (wrong := [line for line in said if not since.explains(line)]) and not self.result.differences:
+            self.result.differences = [f"report: plm names differences that are none: {wrong}"]
+
+    def _since_the_end(self, status: Status) -> Behind:
+        """What happened on the source since the time that plm stands for."""
+        ends = [Timestamp(int(seconds), int(number)) for seconds, number in END_IN_LOG.findall(self.plm.log())]
+        if not ends:
+            raise Stuck("end: plm does not say up to which time everything is applied")
+        reads_ahead = any(READS_AHEAD in warning for warning in status.get("warnings", []))
+        out = behind(self.pair.source, ends[-1], reads_ahead=reads_ahead)
+        structure = len(out.there.keys() | out.changed)
+        self.result.finalized.update({"schedules": 1, "ends": len(ends), "writes behind": out.entries})
+        self.result.finalized.update({"without writes behind": int(not out.entries), "structure behind": structure})
+        self.result.finalized.update({"documents ahead": int(reads_ahead)})
+        return out
+
     def _slow_down(self) -> None:
         for side, how in self.schedule.slow.items():
-            block = {"blockConnection": True, "blockTimeMS": how["milliseconds"], "appName": CLIENT["appName"]}
-            getattr(self.pair, side).fail_point("failCommand", "alwaysOn", failCommands=how["commands"], **block)
+            _slow_down(getattr(self.pair, side), how["commands"], how["milliseconds"])
 
     # -- the list of operations ----------------------------------------------------------------------------------------
     def _run_operations(self) -> None:
         lists: dict[Any, list[tuple[int, Operation]]] = {}
         for index, operation in enumerate(self.schedule.operations):
             lists.setdefault("plm" if isinstance(operation, Control) else operation.by, []).append((index, operation))
+        ours = lists.pop("plm", [])
         with ThreadPoolExecutor(max(1, len(lists))) as pool:
-            for ended in [pool.submit(self._run_list, operations) for operations in lists.values()]:
+            writers = [pool.submit(self._write, operations) for operations in lists.values()]
+            try:
+                self._run_list(ours)
+                if self.daemon.under_writes:
+                    self.daemon.finish()
+            finally:
+                self.quiet.set()
+            for ended in writers:
                 ended.result()
+
+    def _write(self, operations: list[tuple[int, Operation]]) -> None:
+        """What only changes documents and is behind the request to finalize is repeated until that is done."""
+        self._run_list(operations)
+        place = self.schedule.late
+        late = [operation for index, operation in operations if index > place and _changes_data(operation)]
+        while late and not self.quiet.wait(AGAIN_SECONDS):
+            self.application.run(late[0])
+            late.append(late.pop(0))
 
     def _run_list(self, operations: list[tuple[int, Operation]]) -> None:
         """Goes on in whatever case, for the other lists wait for the ends of these operations."""
@@ -237,10 +282,26 @@ class _Run:
                 self.application.run(operation)
 
 
+def _changes_data(operation: Operation) -> bool:
+    match operation:
+        case Write():
+            return next(iter(operation.command)) in DATA_COMMANDS
+        case Transaction():
+            return operation.end != "open"
+        case _:
+            return False
+
+
 def _abort(session: ClientSession) -> None:
     if session.in_transaction:
         session.abort_transaction()
     session.end_session()
+
+
+def _slow_down(side: ReplicaSet, commands: list[str], milliseconds: int) -> None:
+    """Each of these commands of plm takes so much longer, until the server is healed."""
+    block = {"blockConnection": True, "blockTimeMS": milliseconds, "appName": CLIENT["appName"]}
+    side.fail_point("failCommand", "alwaysOn", failCommands=commands, **block)
 
 
 class _Daemon:
@@ -252,6 +313,8 @@ class _Daemon:
         self.schedule = schedule
         self.started = False
         self.paused = False
+        self.finalizing = False
+        self.under_writes = False  # finalizing while the application goes on
 
     def control(self, control: Control) -> None:
         match control.do:
@@ -267,7 +330,9 @@ class _Daemon:
                 self.plm.kill9()
             case "run":
                 self._run()
-            case "wait" if self._working() and not self.paused:
+            case "finalize" if not self.finalizing:
+                self._finalize_under_writes(control.arguments.get("milliseconds", 0))
+            case "wait" if self._working() and not self.paused and not self.finalizing:
                 self._wait(control.arguments["for"])
             case "fault":
                 self._fault(**control.arguments)
@@ -275,10 +340,26 @@ class _Daemon:
                 time.sleep(control.arguments["milliseconds"] / 1000)
 
     def finish(self) -> None:
-        """Whatever was left undone: runs, starts, resumes, and finalizes when the copy is complete. Of paused jobs whose
-        copy is complete every other one is finalized as it is."""
-        for side in self.pair:
-            side.heal()
+        """Whatever was left undone: runs, starts, resumes, and finalizes when the copy is complete."""
+        if not self.finalizing:
+            for side in self.pair:
+                side.heal()
+            self._finalize()
+        self._run()
+        self._until("finalized", lambda status: status["state"] == "finalized")
+
+    def _finalize_under_writes(self, milliseconds: int) -> None:
+        """Transactions of the application stay open. Each listing of the source's collections takes so long, and so does
+        the time from the end of replication to the moment when plm stops there."""
+        self.pair.target.heal()
+        self.pair.source.fail_point("failCommand", "off")
+        if milliseconds:
+            _slow_down(self.pair.source, ["listCollections"], milliseconds)
+        self.under_writes = True
+        self._finalize()
+
+    def _finalize(self) -> None:
+        """Of paused jobs whose copy is complete every other one is finalized as it is."""
         self._run()
         self._start()
         as_it_is = self.schedule.seed % 2 == 0 and self.status()["initialSync"]["completed"]
@@ -286,11 +367,11 @@ class _Daemon:
             self._request(self.plm.resume)
         self._until("synced", lambda status: status["initialSync"]["completed"])
         self._request(self.plm.finalize, must=True)
+        self.finalizing = True
         if self.schedule.kill_in_finalize is not None:
             time.sleep(self.schedule.kill_in_finalize)
             self.plm.kill9()
             self._run()
-        self._until("finalized", lambda status: status["state"] == "finalized")
 
     def status(self) -> Status:
         try:

@@ -15,6 +15,7 @@ class Feature:
     name: str
     what: str
     share: float = 0.6  # of the schedules that use it
+    apart: bool = False  # drawn by itself: the others draw as they did before there was this one
 
 
 _ALL = [
@@ -61,6 +62,7 @@ _ALL = [
     Feature("kill-in-finalize", "kill -9 after finalize was asked for", share=0.15),
     Feature("faults", "commands of plm that fail, lose their answer or their connection", share=0.3),
     Feature("slow", "slow commands, so that more happens while a range is copied", share=0.6),
+    Feature("finalize-under-writes", "finalize while writers go on, compared at its time", share=0.3, apart=True),
     Feature("backlog", "much to apply slowly, a save, and kill -9 while most of it still waits", share=0.12),
 ]
 FEATURES = {feature.name: feature for feature in _ALL}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from .features import FEATURES
+from .features import FEATURES, Feature
 from .schedule import Control, EndTransaction, Operation, Schedule, Transaction, Write
-from .structure import DATABASES, NAMES, Structure
+from .structure import DATABASES, NAMES, SERIES_NAMES, VIEW_NAMES, Structure
 from .values import Values
 from .writes import Writes
 
@@ -44,12 +44,16 @@ def stream(seed: int, features: frozenset[str], ddl_share: float) -> Iterator[Op
         yield generator.operation()
 
 
+def _for(feature: Feature, seed: int, common: random.Random) -> random.Random:
+    return random.Random(f"{seed} {feature.name}") if feature.apart else common
+
+
 class _Generator:
     def __init__(self, seed: int, allowed: frozenset[str]) -> None:
         self.seed = seed
         self.rng = rng = random.Random(seed)
         # Drawn for all features in a fixed order, so that switching one off changes little else.
-        drawn = {name: rng.random() < feature.share for name, feature in FEATURES.items()}
+        drawn = {name: _for(feature, seed, rng).random() < feature.share for name, feature in FEATURES.items()}
         self.features = frozenset(name for name, used in drawn.items() if used and name in allowed)
         if "duplicate-names" in self.features:
             self.features -= {"merge", "map-reduce"}  # they update what they meet
@@ -84,7 +88,8 @@ class _Generator:
         length = rng.choice((20, 60, 150, 300))
         operations: list[Operation] = self.beginning()
         operations += [self.operation() for _ in range(length)]
-        self._place_control(operations)
+        late = self._late() if self.has("finalize-under-writes") else []
+        self._place_control(operations, late)
         schedule.operations = operations
         return schedule
 
@@ -100,6 +105,19 @@ class _Generator:
             for _ in range(self.rng.randrange(3)):
                 operations.append(Write(0, *self.structure.indexes()))
         return operations
+
+    def _late(self) -> list[Operation]:
+        """The request to finalize, and what goes on meanwhile: documents change, structure seldom. Nobody can read what a
+        capped collection was."""
+        self.ddl_share = self.rng.choice((0.0, 0.0, 0.0, 0.05, 0.2))
+        self.structure.writable_kinds = ("plain", "clustered")
+        out: list[Operation] = [Control("finalize", {"milliseconds": self.rng.choice((0, 10, 30, 100))})]
+        for _ in range(self.rng.choice((10, 40, 100))):
+            if self.rng.random() < 0.15 and (located := self.structure.documents()):
+                out.append(Write(self.rng.randrange(self.writers), *located))
+            else:
+                out.append(self.operation())
+        return out
 
     def operation(self) -> Operation:
         rng, writer = self.rng, self.rng.randrange(self.writers)
@@ -133,11 +151,13 @@ class _Generator:
         return Transaction(writer, name, writes, end)
 
     # -- plm -----------------------------------------------------------------------------------------------------------
-    def _place_control(self, operations: list[Operation]) -> None:
-        """The start somewhere in the first half, everything else behind it, each at a random place."""
+    def _place_control(self, operations: list[Operation], late: list[Operation]) -> None:
+        """The start somewhere in the first half, everything else behind it, each at a random place; also among the late
+        operations, which come last."""
         length = len(operations)
         start = self.rng.randrange(length // 2 + 1)
-        controls = self._backlog(start, length) if self.has("backlog") else self._controls(start, length)
+        operations += late
+        controls = self._backlog(start, length) if self.has("backlog") else self._controls(start, len(operations))
         for place, made in sorted(controls, key=lambda pair: pair[0], reverse=True):
             operations[place:place] = made
 
@@ -187,7 +207,8 @@ class _Generator:
         return out
 
     def _filter(self) -> tuple[list[str], list[str]]:
-        some = [f"{self.rng.choice(DATABASES)}.{self.rng.choice((*NAMES, '*', '*'))}" for _ in range(4)]
+        names = (*NAMES, "*", "*", "*", *VIEW_NAMES, *SERIES_NAMES, "system.js")
+        some = [f"{self.rng.choice(DATABASES)}.{self.rng.choice(names)}" for _ in range(4)]
         return self.rng.choice((([], some[:2]), (some[:1], []), (some[:3], some[3:]), (["d1.*"], ["d1.b"]), ([], some)))
 
     def _tuning(self) -> dict:

@@ -50,7 +50,8 @@ class EndTransaction:
 
 @dataclass
 class Control:
-    """Something done to plm or to its servers: start, pause, resume, kill, run, wait, fault, sleep."""
+    """Something done to plm or to its servers: start, pause, resume, kill, run, wait, fault, sleep, finalize. Without a
+    finalize that is done when all operations have ended."""
 
     do: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -71,6 +72,14 @@ class Schedule:
     kill_in_finalize: float | None = None  # seconds after the request
     operations: list[Operation] = field(default_factory=list)
     note: str = ""
+
+    @property
+    def late(self) -> int:
+        """The place of the request to finalize; what is behind it goes on until plm has finalized."""
+        for place, operation in enumerate(self.operations):
+            if isinstance(operation, Control) and operation.do == "finalize":
+                return place
+        return len(self.operations)
 
     def count(self) -> int:
         """Commands sent to the source."""

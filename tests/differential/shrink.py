@@ -66,7 +66,8 @@ class Shrinker:
                     return True
 
         self._differs(replace(self.best, operations=[o for o in self.best.operations if kept(o)]))
-        only_start = [o for o in self.best.operations if not isinstance(o, Control) or o.do in ("start", "wait")]
+        needed = ("start", "wait", "finalize")
+        only_start = [o for o in self.best.operations if not isinstance(o, Control) or o.do in needed]
         self._differs(replace(self.best, operations=only_start))
 
     def _remove_operations(self) -> None:

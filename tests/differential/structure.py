@@ -27,6 +27,7 @@ class Structure:
         self.rng = values.rng
         self.features = values.features
         self.kinds: dict[Name, str] = {}  # plain, capped, clustered, series, view
+        self.writable_kinds = ("plain", "plain", "clustered", "capped")
 
     # -- names ---------------------------------------------------------------------------------------------------------
     def database(self) -> str:
@@ -46,7 +47,7 @@ class Structure:
             name = self.new_name()
             self.kinds.setdefault(name, "plain")
             return name
-        return self.existing("plain", "plain", "clustered", "capped")
+        return self.existing(*self.writable_kinds)
 
     # -- one command ---------------------------------------------------------------------------------------------------
     def command(self) -> Located | None:
@@ -72,6 +73,14 @@ class Structure:
             return None
         _, make = self.rng.choices(possible, [weight for weight, _ in possible])[0]
         return make()
+
+    def documents(self) -> Located | None:
+        """Writes that go elsewhere than the others: measurements, functions."""
+        series = [name for name, kind in self.kinds.items() if kind == "series"]
+        if series and "timeseries" in self.features:
+            name = self.rng.choice(series)
+            return name[0], self._measure(name[1])
+        return self.system_js() if "system-js" in self.features else None
 
     # -- collections ---------------------------------------------------------------------------------------------------
     def create(self) -> Located:
@@ -300,7 +309,11 @@ class Structure:
                 changed = {"q": {"m": rng.randrange(3)}, "u": {"$set": {"m": rng.randrange(3)}}, "multi": True}
                 return name[0], {"update": name[1], "updates": [changed]}
             case _:
-                return name[0], {"insert": name[1], "documents": self._measurements(), "ordered": rng.random() < 0.5}
+                return name[0], self._measure(name[1])
+
+    def _measure(self, collection: str) -> Command:
+        documents = self._measurements()
+        return {"insert": collection, "documents": documents, "ordered": self.rng.random() < 0.5}
 
     def _measurements(self) -> list[dict[str, Any]]:
         begin = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)

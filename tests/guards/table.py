@@ -342,6 +342,13 @@ PROCESSES = (
         ),
     ),
     Guard(
+        "nothing is begun while the source is listed for the end",
+        "control/final_approach.cpp",
+        "if (end_.is_zero()) engine.",
+        "if (end_.is_zero() && !REMOVED) engine.",
+        ("test_finalize.py::test_what_is_written_while_the_source_is_listed_for_the_end_stays_behind_it",),
+    ),
+    Guard(
         "behind the first index that is made real nothing is replayed",
         "control/controller.cpp",
         "  if (record_.converting) {  // after",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import time
 
 import bson
@@ -46,6 +47,21 @@ def test_finalize_while_the_source_is_still_written(pair, plm):
     plm.wait_state("finalized")
     numbers = [document["_id"] for document in pair.target.admin.a.b.find(sort=[("_id", 1)])]
     assert numbers == list(range(-1, len(numbers) - 1))
+
+
+def test_what_is_written_while_the_source_is_listed_for_the_end_stays_behind_it(pair, plm):
+    """The target is the source of the very time that plm names."""
+    documents = pair.source.admin.a.b
+    documents.insert_one({"_id": 1, "n": 0})
+    synchronise(plm)
+    with slow_command(pair.source, "listCollections", 300):
+        plm.finalize()
+        while plm.status()["state"] != "finalized":
+            documents.update_one({"_id": 1}, {"$inc": {"n": 1}})
+    seconds, number = re.findall(r"everything up to this time is applied clusterTime=(\d+)\.(\d+)", plm.log())[-1]
+    end = {"level": "snapshot", "atClusterTime": bson.Timestamp(int(seconds), int(number))}
+    then = pair.source.admin.a.command("find", "b", readConcern=end)["cursor"]["firstBatch"]
+    assert list(pair.target.admin.a.b.find()) == then != list(documents.find())
 
 
 def test_a_unique_index_that_the_target_cannot_hold_is_reported(pair, plm):
