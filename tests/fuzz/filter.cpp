@@ -7,9 +7,10 @@ using namespace plm;
 
 namespace {
 
+// Buckets are meant by the name of their time-series collection.
 bool names(const std::vector<std::string>& entries, const Namespace& ns) {
   for (const std::string& entry : entries) {
-    if (entry == ns.text() || entry == ns.database + ".*") return true;
+    if (entry == ns.for_users().text() || entry == ns.database + ".*") return true;
   }
   return false;
 }
