@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ from bson import Timestamp
 from .servers import ROOT, free_port
 
 Status = dict[str, Any]
+END_IN_LOG = re.compile(r"finalizing: everything up to this time is applied.*clusterTime=(\d+)\.(\d+)")
 
 
 def plm_path() -> Path:
@@ -111,6 +113,10 @@ class Plm:
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def ends_of_replication(self) -> list[Timestamp]:
+        """Times up to which everything was to be applied, as finalize moved the end on; the last one counts."""
+        return [Timestamp(int(seconds), int(number)) for seconds, number in END_IN_LOG.findall(self.log())]
 
     # -- HTTP ------------------------------------------------------------------------------------------------------
     def get(self, path: str, timeout: float = 10) -> requests.Response:

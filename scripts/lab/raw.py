@@ -1,4 +1,5 @@
-"""BSON made byte by byte: values that drivers do not write, or not in this form, and servers store as they are."""
+"""BSON byte by byte: as it is read, and values that drivers do not write, or not in this form, and servers store as they
+are."""
 
 from __future__ import annotations
 
@@ -7,14 +8,16 @@ from typing import Any
 
 import bson
 from bson import Decimal128
+from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 
 DOUBLE, TEXT, OBJECT, ARRAY, BINARY, UNDEFINED, DATE = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x09
 REGEX, DB_POINTER, CODE, SYMBOL, CODE_WITH_SCOPE, INT32, DECIMAL = 0x0B, 0x0C, 0x0D, 0x0E, 0x0F, 0x10, 0x13
-# Also of dates beyond Python's years.
-RAW: CodecOptions = CodecOptions(document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+# Of any date: those beyond Python's years stay numbers.
+ANY: CodecOptions = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+RAW: CodecOptions = ANY.with_options(document_class=RawBSONDocument, uuid_representation=UuidRepresentation.STANDARD)
 
 
 def text(value: str) -> bytes:
@@ -30,6 +33,11 @@ def document(*elements: bytes) -> bytes:
 def fields_of(fields: dict[str, Any]) -> bytes:
     """The elements of a document of ordinary values."""
     return bson.encode(fields)[4:-1]
+
+
+def alone(value: Any) -> bytes:
+    """A value as the document {"": value}."""
+    return bson.encode({"": value}, codec_options=RAW)
 
 
 class Value:

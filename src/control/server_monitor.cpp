@@ -24,14 +24,13 @@ ServerMonitor::ServerMonitor(std::string name, std::string redacted_uri, Clock& 
 ServerReport ServerMonitor::report() const {
   const std::lock_guard lock(mutex_);
   ServerReport out = report_;
-  std::optional<SteadyTime> since = silent_since_;
-  if (!since && asked_at_) since = asked_at_->steady;
-  if (since) out.silent_for = std::chrono::duration_cast<Millis>(clock_.steady_now() - *since);
-  if (out.reachable && asked_at_ && out.silent_for > kPatience) {
-    out.reachable = false;
-    out.unreachable_since = asked_at_->wall;
-    out.unreachable_because = "it does not answer";
-  }
+  const std::optional<Moment>& since = silent_since_ ? silent_since_ : asked_at_;
+  if (!since) return out;
+  out.silent_for = std::chrono::duration_cast<Millis>(clock_.steady_now() - since->steady);
+  out.reachable = !silent_since_ && out.silent_for <= kPatience;
+  if (out.reachable) return out;
+  out.unreachable_since = since->wall;
+  if (!silent_since_) out.unreachable_because = "it does not answer";
   return out;
 }
 
@@ -44,17 +43,14 @@ void ServerMonitor::ask() {
   const std::lock_guard lock(mutex_);
   const Moment asked_at = *std::exchange(asked_at_, std::nullopt);
   if (version) {
-    if (!report_.reachable) log::info("server is reachable again", {{"server", name_}});
-    report_.reachable = true;
+    if (silent_since_) log::info("server is reachable again", {{"server", name_}});
     silent_since_.reset();
     report_.unreachable_because.clear();
     report_.version = *version;
     return;
   }
-  if (report_.reachable) {
-    report_.reachable = false;
-    report_.unreachable_since = asked_at.wall;
-    silent_since_ = asked_at.steady;
+  if (!silent_since_) {
+    silent_since_ = asked_at;
     log::warn("server is unreachable", {{"server", name_}, {"reason", version.error().message}});
   }
   report_.unreachable_because = version.error().message;

@@ -45,10 +45,10 @@ class ServerMonitor {
   Clock& clock_;
   Probe probe_;
   mutable std::mutex mutex_;
-  ServerReport report_;
-  std::optional<Moment> asked_at_;          // and not yet answered
-  std::optional<SteadyTime> silent_since_;  // unreachable: it was asked then, and has not answered since
-  std::jthread thread_;                     // last: it uses all of the above
+  ServerReport report_;                 // what the moments below do not tell
+  std::optional<Moment> asked_at_;      // and not yet answered
+  std::optional<Moment> silent_since_;  // unreachable: asked then, and since then answered with errors only
+  std::jthread thread_;                 // last: it uses all of the above
 };
 
 }  // namespace plm

@@ -8,8 +8,9 @@ namespace plm {
 
 namespace {
 
-// Half an hour of a source that is asked each second. Of a longer one every other
-// is forgotten: what is hours old need not be known to the second.
+// Half an hour of a source that is asked each second, minutes of one whose changes
+// come without a pause. Of more, every other is forgotten: the older something is,
+// the less exactly its age has to be known.
 constexpr std::size_t kMostSeen = 2000;
 
 }  // namespace

@@ -6,7 +6,6 @@ values      random documents: every BSON type, odd field names, keys of every ty
 writes      random insert, update, delete, findAndModify and pipeline commands
 structure   random DDL commands, and the model of what exists
 generate    a whole schedule from one seed
-codec       how documents are read: raw
 execute     running a schedule against real servers and a real plm
 behind      what happened on the source behind the end of replication, from its oplog
 compare     both sides, byte for byte

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bson import Timestamp
+from lab.raw import RAW, alone
 from lab.servers import ReplicaSet
-
-from .codec import RAW, alone
 
 Name = tuple[str, str]  # database, collection
 BUCKETS = "system.buckets."

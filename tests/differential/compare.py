@@ -14,11 +14,11 @@ import bson
 from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
 from lab.compare import identity
+from lab.raw import ANY, RAW, alone
 from lab.servers import Pair, ReplicaSet
 from pymongo import MongoClient
 
 from .behind import BUCKETS, Behind, Name
-from .codec import ANY, RAW, alone
 
 Specs = dict[Name, dict[str, bytes]]  # the fields of entries of listCollections
 SHOWN = 300  # characters of a value

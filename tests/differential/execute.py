@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import threading
 import time
@@ -15,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from bson import Timestamp
 from lab.daemon import Plm, Refused, Status, replicated_time
+from lab.raw import RAW
 from lab.servers import Pair, ReplicaSet, create_pair
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
 from .behind import Behind, behind
-from .codec import RAW
 from .compare import differences
 from .schedule import Control, EndTransaction, Operation, Schedule, Transaction, Write
 
@@ -36,8 +34,6 @@ BLOCKED_MS = 300  # a command that an open transaction blocks gives up after thi
 POLL_SECONDS = 0.01
 AGAIN_SECONDS = 0.005  # between the writes of one writer while plm finalizes
 DATA_COMMANDS = ("insert", "update", "delete", "findAndModify")
-# How plm says up to which time everything is applied. It may move that on: the last line counts.
-END_IN_LOG = re.compile(r"finalizing: everything up to this time is applied.*clusterTime=(\d+)\.(\d+)")
 READS_AHEAD = "some documents on the target are newer than the end of replication"
 
 
@@ -218,7 +214,7 @@ class _Run:
 
     def _since_the_end(self, status: Status) -> Behind:
         """What happened on the source since the time that plm stands for."""
-        ends = [Timestamp(int(seconds), int(number)) for seconds, number in END_IN_LOG.findall(self.plm.log())]
+        ends = self.plm.ends_of_replication()
         if not ends:
             raise Stuck("end: plm does not say up to which time everything is applied")
         reads_ahead = any(READS_AHEAD in warning for warning in status.get("warnings", []))

@@ -475,15 +475,15 @@ TRUTH = (
     Guard(
         "a server that cannot be reached is told",
         "control/server_monitor.cpp",
-        "    report_.reachable = false;\n    report_.unreachable_since = asked_at.wall;",
-        "    report_.reachable = REMOVED;\n    report_.unreachable_since = asked_at.wall;",
+        "    silent_since_ = asked_at;",
+        "    if (!REMOVED) silent_since_ = asked_at;",
         ("control:*.TellsSinceWhenAndWhyAServerIsUnreachable",),
     ),
     Guard(
         "a server that does not answer is told",
         "control/server_monitor.cpp",
-        "if (out.reachable && asked_at_ &&",
-        "if (out.reachable && asked_at_ && !REMOVED &&",
+        "out.silent_for <= kPatience;",
+        "(out.silent_for <= kPatience || REMOVED);",
         ("control:*.AServerThatKeepsSilentIsUnreachableAfterFiveSeconds",),
     ),
 )

@@ -94,6 +94,10 @@ Uuid Server::uuid_of(const Namespace& ns) {
   return *uuid;
 }
 
+void Server::fail_commands(const std::string& how) {
+  run("admin", R"({"configureFailPoint":"failCommand",)" + how + "}");
+}
+
 void Server::fill(const Namespace& ns, int first, int last, std::size_t text_bytes) {
   const std::string text(text_bytes, 'x');
   while (first <= last) {

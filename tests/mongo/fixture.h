@@ -40,6 +40,8 @@ class Server {
   // Documents of a collection in _id order, as relaxed JSON.
   std::vector<std::string> contents(const Namespace& ns);
   Uuid uuid_of(const Namespace& ns);
+  // The fault point failCommand, with this mode and data.
+  void fail_commands(const std::string& how);
   // Inserts {_id: first..last, text: ...}.
   void fill(const Namespace& ns, int first, int last, std::size_t text_bytes = 20);
 

@@ -41,19 +41,16 @@ TEST(Absence, ABadUriIsRefusedAtOnceWithoutItsPassword) {
 class Faults : public SeamTest {
  protected:
   void TearDown() override {
-    if (source_server_) fail_commands(*source_server_, R"("mode":"off")");
-    if (target_server_) fail_commands(*target_server_, R"("mode":"off")");
+    if (source_server_) source_server_->fail_commands(R"("mode":"off")");
+    if (target_server_) target_server_->fail_commands(R"("mode":"off")");
     SeamTest::TearDown();
-  }
-  static void fail_commands(Server& server, const std::string& rest) {
-    server.run("admin", R"({"configureFailPoint":"failCommand",)" + rest + "}");
   }
 };
 
 TEST_F(Faults, ABrokenConnectionDuringAWriteIsANetworkError) {
   const Twin a = twin("a");
-  fail_commands(*target_server_,
-                R"("mode":{"times":1},"data":{"failCommands":["insert"],"closeConnection":true,"appName":"plm"})");
+  target_server_->fail_commands(
+      R"("mode":{"times":1},"data":{"failCommands":["insert"],"closeConnection":true,"appName":"plm"})");
   const auto inserted = target_->insert(a, array_of({json(R"({"_id":1})")}).view());
   ASSERT_FALSE(inserted);
   EXPECT_EQ(inserted.error().code, ErrorCode::network);
@@ -65,13 +62,13 @@ TEST_F(Faults, AWriteConcernErrorIsAnErrorThoughTheReplySaysOk) {
   const std::string concern =
       R"("mode":{"times":1},"data":{"failCommands":["insert","applyOps","create"],"appName":"plm",
       "writeConcernError":{"code":64,"errmsg":"waiting for replication timed out"}})";
-  fail_commands(*target_server_, concern);
+  target_server_->fail_commands(concern);
   const auto inserted = target_->insert(a, array_of({json(R"({"_id":1})")}).view());
   ASSERT_FALSE(inserted);
   EXPECT_EQ(inserted.error().server_code, 64);
   EXPECT_TRUE(retryable(inserted.error()));
 
-  fail_commands(*target_server_, concern);
+  target_server_->fail_commands(concern);
   const bson::OwnedValue id = value("1");
   const bson::Document document = json(R"({"_id":1})");
   const std::vector<TargetOperation> operations = {{TargetOperation::Kind::upsert, &a, id.value(), document.view()}};
@@ -82,8 +79,8 @@ TEST_F(Faults, AWriteConcernErrorIsAnErrorThoughTheReplySaysOk) {
 
 TEST_F(Faults, AnElectionIsReportedByItsCodeAndLabels) {
   const Twin a = twin("a");
-  fail_commands(*target_server_,
-                R"("mode":{"times":1},"data":{"failCommands":["insert"],"errorCode":10107,"appName":"plm"})");
+  target_server_->fail_commands(
+      R"("mode":{"times":1},"data":{"failCommands":["insert"],"errorCode":10107,"appName":"plm"})");
   const auto inserted = target_->insert(a, array_of({json(R"({"_id":1})")}).view());
   ASSERT_FALSE(inserted);
   EXPECT_EQ(inserted.error().code, ErrorCode::server);
@@ -92,8 +89,8 @@ TEST_F(Faults, AnElectionIsReportedByItsCodeAndLabels) {
 }
 
 TEST_F(Faults, APositionThatTheOplogNoLongerHoldsIsNotRetryable) {
-  fail_commands(*source_server_,
-                R"("mode":{"times":1},"data":{"failCommands":["aggregate"],"errorCode":286,"appName":"plm"})");
+  source_server_->fail_commands(
+      R"("mode":{"times":1},"data":{"failCommands":["aggregate"],"errorCode":286,"appName":"plm"})");
   auto stream = source_->open_stream({ClusterTime{1, 1}, {}}, {});
   ASSERT_FALSE(stream);
   EXPECT_EQ(stream.error().server_code, server_code::change_stream_history_lost);
@@ -105,8 +102,8 @@ TEST_F(Faults, AStreamThatLosesItsConnectionIsDeadAndAnotherOneGoesOn) {
   ASSERT_TRUE(succeeded(start));
   auto stream = source_->open_stream({*start, {}}, {});
   ASSERT_TRUE(succeeded(stream));
-  fail_commands(*source_server_,
-                R"("mode":{"times":1},"data":{"failCommands":["getMore"],"closeConnection":true,"appName":"plm"})");
+  source_server_->fail_commands(
+      R"("mode":{"times":1},"data":{"failCommands":["getMore"],"closeConnection":true,"appName":"plm"})");
   const auto broken = (*stream)->next();
   ASSERT_FALSE(broken);
   EXPECT_EQ(broken.error().code, ErrorCode::network);
@@ -120,8 +117,7 @@ TEST_F(Faults, AServerThatDoesNotAnswerIsANetworkErrorInBoundedTime) {
   auto impatient = MongoTarget::connect(target_uri() + "&socketTimeoutMS=1000");
   ASSERT_TRUE(succeeded(impatient));
   ASSERT_TRUE(succeeded((*impatient)->info()));
-  fail_commands(
-      *target_server_,
+  target_server_->fail_commands(
       R"("mode":{"times":1},"data":{"failCommands":["listDatabases"],"blockConnection":true,"blockTimeMS":4000,"appName":"plm"})");
   const auto began = steady_clock::now();
   const auto listed = (*impatient)->list_databases();
@@ -132,8 +128,7 @@ TEST_F(Faults, AServerThatDoesNotAnswerIsANetworkErrorInBoundedTime) {
 
 TEST_F(Faults, ALostIndexBuildIsSentOnceMore) {
   const Twin a = twin("a");
-  fail_commands(
-      *target_server_,
+  target_server_->fail_commands(
       R"("mode":{"times":1},"data":{"failCommands":["createIndexes"],"closeConnection":true,"appName":"plm"})");
   std::vector<IndexSpec> specs;
   specs.push_back({json(R"({"key":{"x":1},"name":"x"})")});
@@ -198,8 +193,7 @@ TEST_F(Faults, AConversionThatTakesLongerThanACommandMayIsWaitedFor) {
   target_->create_indexes(a, {{json(R"({"key":{"_id":1,"x":1},"name":"x"})")}});
   ASSERT_TRUE(succeeded(target_->modify(a, json(R"({"index":{"name":"x","prepareUnique":true}})").view())));
   take_over(**impatient);
-  fail_commands(
-      *target_server_,
+  target_server_->fail_commands(
       R"("mode":{"times":1},"data":{"failCommands":["collMod"],"blockConnection":true,"blockTimeMS":3000,"appName":"plm"})");
   EXPECT_TRUE(succeeded((*impatient)->modify(a, json(R"({"index":{"name":"x","unique":true}})").view())));
   EXPECT_TRUE(target_->list_indexes(a)->front().is_unique());

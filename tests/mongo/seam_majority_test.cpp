@@ -13,11 +13,8 @@ using Kind = TargetOperation::Kind;
 class Majority : public SeamTest {
  protected:
   void TearDown() override {
-    if (target_server_) fail_commands(R"("mode":"off")");
+    if (target_server_) target_server_->fail_commands(R"("mode":"off")");
     SeamTest::TearDown();
-  }
-  void fail_commands(const std::string& rest) {
-    target_server_->run("admin", R"({"configureFailPoint":"failCommand",)" + rest + "}");
   }
   // Since the server's start.
   std::int64_t waits() {
@@ -61,7 +58,8 @@ TEST_F(Majority, IsWaitedForOnceByABatch) {
 TEST_F(Majority, IsWaitedForOnceToShutOutWhatWasSentBefore) {
   prepare(ApplyMode::exact);
   ASSERT_TRUE(succeeded(target_->apply(operations_)));
-  fail_commands(R"("mode":{"times":1},"data":{"failCommands":["applyOps"],"closeConnection":true,"appName":"plm"})");
+  target_server_->fail_commands(
+      R"("mode":{"times":1},"data":{"failCommands":["applyOps"],"closeConnection":true,"appName":"plm"})");
   ASSERT_FALSE(target_->apply(operations_));
   const std::int64_t before = waits();
   ASSERT_TRUE(succeeded(target_->apply(operations_)));
@@ -72,7 +70,8 @@ TEST_F(Majority, AnElectionInTheMiddleOfABatchMeansItIsDoneAgain) {
   prepare(ApplyMode::exact);
   ASSERT_TRUE(succeeded(target_->apply(operations_)));
   // The inserts before it have not waited.
-  fail_commands(R"("mode":{"times":1},"data":{"failCommands":["applyOps"],"blockConnection":true,"blockTimeMS":3000,
+  target_server_->fail_commands(
+      R"("mode":{"times":1},"data":{"failCommands":["applyOps"],"blockConnection":true,"blockTimeMS":3000,
       "appName":"plm"})");
   std::thread election([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(500));

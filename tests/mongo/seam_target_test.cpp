@@ -654,13 +654,13 @@ TEST_F(TargetSeam, MakesItselfNoWriterUnderALostLease) {
   const std::vector<TargetOperation> later = {{Kind::replace, &a, id.value(), behind.view()}};
   ASSERT_TRUE(succeeded((*old)->apply(first)));  // by the one writer that there is
   take_over(**second);
-  target_server_->run("admin", R"({"configureFailPoint":"failCommand","mode":{"times":1},"data":
-      {"failCommands":["applyOps"],"blockConnection":true,"blockTimeMS":2000,"appName":"plm"}})");
+  target_server_->fail_commands(R"("mode":{"times":1},"data":
+      {"failCommands":["applyOps"],"blockConnection":true,"blockTimeMS":2000,"appName":"plm"})");
   std::jthread busy([&] { EXPECT_FALSE((*old)->apply(later)); });
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   EXPECT_TRUE(is_superseded((*old)->apply(later)));
   busy.join();
-  target_server_->run("admin", R"({"configureFailPoint":"failCommand","mode":"off"})");
+  target_server_->fail_commands(R"("mode":"off")");
   EXPECT_THAT(target_server_->contents(a.ns), ElementsAre(before.view().json()));
 }
 

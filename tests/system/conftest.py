@@ -138,6 +138,11 @@ def expires(collection: Collection, seconds: float = 20) -> bool:
     return collection.count_documents({}) == 0
 
 
+def operations(server: ReplicaSet, **wanted: Any) -> list[dict[str, Any]]:
+    """What the server works on now, of all its users."""
+    return list(server.admin.admin.aggregate([{"$currentOp": {"allUsers": True}}, {"$match": wanted}]))
+
+
 @contextmanager
 def frozen(server: ReplicaSet) -> Iterator[None]:
     server.freeze()
@@ -157,13 +162,17 @@ def killed(server: ReplicaSet) -> Iterator[None]:
 
 
 @contextmanager
-def fail_commands(server: ReplicaSet, mode: str | dict[str, int], **data: Any) -> Iterator[None]:
-    """The fault point failCommand, for a while."""
-    server.fail_point("failCommand", mode, **data)
+def fault_point(server: ReplicaSet, name: str, mode: str | dict[str, int] = "alwaysOn", **data: Any) -> Iterator[None]:
+    """One of the server's own, for a while."""
+    server.fail_point(name, mode, **data)
     try:
         yield
     finally:
-        server.fail_point("failCommand", "off")
+        server.fail_point(name, "off")
+
+
+def fail_commands(server: ReplicaSet, mode: str | dict[str, int], **data: Any) -> AbstractContextManager[None]:
+    return fault_point(server, "failCommand", mode, **data)
 
 
 def slow_command(server: ReplicaSet, command: str, milliseconds: int = 150) -> AbstractContextManager[None]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import CLIENT, PARAMETERS, wait_until
+from conftest import CLIENT, PARAMETERS, frozen, wait_until
 from lab.compare import differences, indexes
 from lab.daemon import Plm
 from lab.load import fill
@@ -96,15 +96,12 @@ def test_indexes_are_built_while_a_member_of_the_target_is_away(sets, plm):
     collection.create_index("n")
     primary, _ = sets.target.wait_primary()
     away = next(member for member in sets.target.members if member is not primary)
-    away.freeze()
-    try:
+    with frozen(away):
         plm.run()
         plm.start()
         plm.wait_synced()
         collection.create_index([("n", -1)])
         plm.wait_applied(sets.source.cluster_time())
         wait_until(lambda: len(indexes(sets.target.admin, "a", "b")) == 3)
-    finally:
-        away.thaw()
     plm.finish()
     assert differences(sets.source, sets.target) == []

@@ -83,15 +83,11 @@ def test_a_server_that_freezes(pair, plm, side):
     plm.wait_synced()
     if side == "target":
         pair.source.admin.a.b.insert_one({"_id": "before"})
-    server = getattr(pair, side)
-    server.freeze()
-    try:
+    with frozen(getattr(pair, side)):
         end = time.monotonic() + 8
         while time.monotonic() < end:
             answers_quickly(plm)
             time.sleep(0.2)
-    finally:
-        server.thaw()
     pair.source.admin.a.b.insert_one({"_id": "after"})
     finished_equal(pair, plm)
 
@@ -276,15 +272,12 @@ def test_the_lag_grows_while_the_target_is_away(pair, plm):
     plm.run()
     plm.start()
     plm.wait_synced()
-    pair.target.freeze()
-    try:
+    with frozen(pair.target):
         pair.source.admin.a.b.insert_one({"_id": 2})
         plm.wait_for("lag", lambda status: status["lagTimeSeconds"] >= 3, 20)
         end = time.monotonic() + 2
         while time.monotonic() < end:
             assert plm.status()["lagTimeSeconds"] >= 3
-    finally:
-        pair.target.thaw()
     plm.wait_applied(pair.source.cluster_time())
     plm.wait_for("no lag", lambda status: status["lagTimeSeconds"] <= 1)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from conftest import middle_of_the_copy, wait_until
+from conftest import middle_of_the_copy, operations, wait_until
 from lab.compare import differences, indexes
 from lab.daemon import replicated_time
 from lab.load import fill
@@ -87,7 +87,7 @@ def unfinished(server: ReplicaSet, collection: str) -> set[str]:
 
 def works_on(server: ReplicaSet, *commands: str) -> bool:
     """Whether somebody waits for one of these commands."""
-    running = server.admin.admin.aggregate([{"$currentOp": {"allUsers": True}}, {"$match": {"op": "command"}}])
+    running = operations(server, op="command")
     return any(command in operation.get("command", {}) for operation in running for command in commands)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import CLIENT, SMALL_STEPS, behind, both_modes, copying, failing, slow_command, wait_until
+from conftest import CLIENT, SMALL_STEPS, behind, both_modes, copying, failing, fault_point, operations, slow_command, wait_until
 from lab.compare import differences
 from lab.daemon import Plm
 from lab.load import fill
@@ -20,6 +20,7 @@ from lab.servers import STATE_DATABASE
 FENCE_IS_GONE = 26
 TOO_OLD = 225
 UUID_DOES_NOT_MATCH = 361
+BEHIND_AN_OPERATION = "applyOpsPauseBetweenOperations"  # applyOps hangs there
 
 
 @pytest.fixture
@@ -179,9 +180,7 @@ def test_c3_a_copys_insert_of_a_dead_process_is_shut_out_by_another_name(pair, p
 
 def under_way(pair) -> int:
     """How many applyOps the target works on."""
-    wanted = {"active": True, "command.applyOps": {"$exists": True}}
-    running = [{"$currentOp": {"allUsers": True}}, {"$match": wanted}]
-    return len(list(pair.target.admin.admin.aggregate(running)))
+    return len(operations(pair.target, **{"active": True, "command.applyOps": {"$exists": True}}))
 
 
 def test_an_apply_ops_that_the_server_still_works_on_is_waited_for(pair, plm, proxy):
@@ -189,15 +188,12 @@ def test_an_apply_ops_that_the_server_still_works_on_is_waited_for(pair, plm, pr
     documents = pair.source.admin.a.b
     documents.insert_one({"_id": 1, "n": 0})
     synced(pair, plm)
-    pair.target.fail_point("applyOpsPauseBetweenOperations", "alwaysOn")
-    try:
+    with fault_point(pair.target, BEHIND_AN_OPERATION):
         proxy.lose_answer_of_next(writes_to("a.b", "applyOps"))
         documents.update_one({"_id": 1}, {"$set": {"n": 1}})
         wait_until(lambda: under_way(pair) == 1)
         time.sleep(3)  # plm knows of the break, and has had time to send it again
         assert under_way(pair) == 1
-    finally:
-        pair.target.fail_point("applyOpsPauseBetweenOperations", "off")
     documents.update_one({"_id": 1}, {"$set": {"n": 2}})
     equal(pair, plm)
 
@@ -207,8 +203,7 @@ def test_a_new_owner_waits_for_what_the_server_still_does_for_the_one_before(pai
     documents = pair.source.admin.a.b
     documents.insert_one({"_id": 1, "n": 0})
     synced(pair, plm)
-    pair.target.fail_point("applyOpsPauseBetweenOperations", "alwaysOn")
-    try:
+    with fault_point(pair.target, BEHIND_AN_OPERATION):
         documents.update_one({"_id": 1}, {"$set": {"n": 1}})
         wait_until(lambda: under_way(pair) == 1)
         plm.kill9()
@@ -221,8 +216,6 @@ def test_a_new_owner_waits_for_what_the_server_still_does_for_the_one_before(pai
             assert "mode" not in status  # which is found out by an applyOps
             assert under_way(pair) == 1
             time.sleep(0.1)
-    finally:
-        pair.target.fail_point("applyOpsPauseBetweenOperations", "off")
     documents.update_one({"_id": 1}, {"$set": {"n": 2}})
     equal(pair, second)
 

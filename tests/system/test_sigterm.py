@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 import requests
-from conftest import CLIENT, SMALL_STEPS, both_modes, copying, frozen, killed, slow_command
+from conftest import CLIENT, SMALL_STEPS, both_modes, copying, fault_point, frozen, killed, slow_command
 from lab.compare import differences
 from lab.daemon import Plm, Refused
 from lab.load import Writer, fill
@@ -101,14 +101,11 @@ def test_while_the_source_does_not_answer_a_command(pair, plm, command):
 def test_while_an_index_is_built(pair, plm):
     fill(pair.source.admin, "a", "b", 8000)
     pair.source.admin.a.b.create_index("n")
-    pair.target.fail_point(BUILDING, "alwaysOn")
-    try:
+    with fault_point(pair.target, BUILDING):
         plm.run()
         plm.start()
         plm.wait_for("a build", lambda status: status["initialSync"]["indexes"]["building"])
         leaves(plm)
-    finally:
-        pair.target.fail_point(BUILDING, "off")
     goes_on(pair, plm)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from conftest import wait_until
+from conftest import frozen, wait_until
 from lab.daemon import Plm
 from lab.servers import Pair
 from test_faults import without_rights
@@ -61,14 +61,11 @@ def test_a_paused_job_whose_source_refuses_to_be_asked_says_so(pair, plm):
 
 def test_a_target_that_stands_still_is_told(pair, plm):
     following(pair, plm)
-    pair.target.freeze()
-    try:
+    with frozen(pair.target):
         pair.source.admin.a.b.insert_one({"_id": 1})
         began = time.monotonic()
         wait_until(lambda: "nothing has moved" in trouble(plm), 60)
         assert 25 < time.monotonic() - began
         wait_until(lambda: "the target is unreachable" in trouble(plm), 60)
         assert plm.status()["state"] == "running"
-    finally:
-        pair.target.thaw()
     wait_until(lambda: is_well_again(pair, plm), 60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import CLIENT, behind, slow_command
+from conftest import CLIENT, behind, operations, slow_command
 from lab.daemon import Plm, run_plm
 from lab.load import fill
 from lab.proxy import Command
@@ -71,8 +71,7 @@ def most_while_copying(plm: Plm, count: Callable[[], int]) -> int:
 def under_way(server: ReplicaSet, command: str, namespace: str) -> int:
     """How many such commands of plm the server works on now."""
     wanted = {"appName": CLIENT["appName"], f"command.{command}": {"$exists": True}, "active": True}
-    operations = server.admin.admin.aggregate([{"$currentOp": {"allUsers": True}}, {"$match": wanted}])
-    return sum(operation["ns"].startswith(namespace) for operation in operations)
+    return sum(operation["ns"].startswith(namespace) for operation in operations(server, **wanted))
 
 
 # -- the copy ----------------------------------------------------------------------------------------------------------
