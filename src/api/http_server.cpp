@@ -26,8 +26,9 @@ constexpr std::size_t kConnectionMemoryBytes = std::size_t{32} << 10;
 // too large is read and thrown away, so that clients get to see the refusal.
 constexpr std::size_t kDrainedBodyBytes = std::size_t{64} << 20;
 // libmicrohttpd refuses newcomers at its own limit; ours, which hangs up on the
-// oldest instead, is met first.
-constexpr unsigned kRoomForNewcomers = 64;
+// oldest instead, is met first. The room between the two is for those that were
+// hung up on and whose threads have not come to know it: on a busy machine many.
+constexpr unsigned kRoomForNewcomers = 256;
 
 struct Address {
   sockaddr_storage storage{};

@@ -265,7 +265,7 @@ def test_a_thousand_idle_connections_keep_nobody_out(pair, plm):
                 began = time.monotonic()
                 assert requests.get(plm.url + "/status", timeout=10).status_code == 200
                 assert time.monotonic() - began < 1.0
-        assert descriptors(plm.process.pid) < 250
+        assert wait_for_descriptors(plm.process.pid, 150) <= 150
     finally:
         for client in idlers:
             client.close()
