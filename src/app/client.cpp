@@ -307,7 +307,8 @@ Result<ClientCommand> parse_client_arguments(const std::vector<std::string>& arg
   }
   if (out.name == "status") app.add_flag("--watch", flags.watch, "Show it again every second");
   if (out.name == "finalize") {
-    app.add_flag("--waive-parked", flags.waive_parked, "Go on without the documents that the target does not take");
+    app.add_flag("--waive-parked", flags.waive_parked,
+                 "Go on without the documents and indexes that the target does not take");
   }
   if (out.name == "resume") add_resume_flags(app, flags);
   if (out.name == "start") add_start_flags(app, flags);

@@ -102,7 +102,7 @@ class Controller final : public JobControl {
   void forget_progress();
   Status do_finalize(const FinalizeOptions& options);
   Status do_reset();
-  Status settle_parked();
+  Status settle_refused();
   [[nodiscard]] Status require_position() const;
   [[nodiscard]] Status require_loaded();
 

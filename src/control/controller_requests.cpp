@@ -13,7 +13,7 @@ namespace plm {
 namespace {
 
 constexpr Millis kPauseLimit{15'000};
-constexpr Millis kParkedLimit{5000};
+constexpr Millis kRefusedLimit{5000};
 
 Error standing_by(const std::string& owner) {
   return {ErrorCode::superseded, 0, {}, "this plm is a standby: " + owner + " works on the target; ask that one"};
@@ -206,7 +206,7 @@ Status Controller::do_finalize(const FinalizeOptions& options) {
   if (auto same = check_same_source(parts_.source, record_.source); !same) return same;
   if (auto kept = require_position(); !kept) return kept;
   if (!options.waive_parked) {
-    if (auto settled = settle_parked(); !settled) return settled;
+    if (auto settled = settle_refused(); !settled) return settled;
   }
   JobRecord next = record_;
   next.error.clear();
@@ -226,14 +226,17 @@ Status Controller::do_finalize(const FinalizeOptions& options) {
   return {};
 }
 
-// Documents that could not be written are tried once more; while they cannot be,
-// the job had better go on running. Without an engine that is found out later.
-Status Controller::settle_parked() {
-  if (!engine_ || engine_->pipeline().progress().parked == 0) return {};
-  auto parked = retry_parked(*engine_, parts_.store);
-  if (!parked) return fail(std::move(parked.error()));
-  if (engine_->wait_until([this] { return engine_->pipeline().progress().parked == 0; }, kParkedLimit)) return {};
-  return fail(ErrorCode::wrong_state, parked_words(*parked));
+// What the target did not take is tried once more; while it cannot be done, the job
+// had better go on running. Without an engine that is found out later.
+Status Controller::settle_refused() {
+  if (!engine_ || !has_refused(*engine_)) return {};
+  if (auto retried = retry_refused(*engine_, parts_.store); !retried) return retried;
+  const auto settled = [this] {
+    return !has_refused(*engine_) && engine_->pipeline().router().view().indexes_unfinished == 0;
+  };
+  // Builds that take longer are waited for by the finalize itself.
+  if (engine_->wait_until(settled, kRefusedLimit) || !has_refused(*engine_)) return {};
+  return fail(refused_error(*engine_, parts_.store));
 }
 
 // A job that stands still asks the source's oplog itself before it goes on: it is

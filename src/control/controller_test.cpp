@@ -994,6 +994,59 @@ TEST_F(ParkedTest, AResumeFromFailureTriesThemAgain) {
   expect_the_same();
 }
 
+// ---- Indexes that the target refuses -----------------------------------------------------------------
+
+class RefusedIndexTest : public ControllerTest {
+ protected:
+  // A document of the target alone stands in the way.
+  void refuse_one() {
+    replicate();
+    ASSERT_TRUE(target_set_.insert(kNs, json(R"({"_id": "foreign", "u": 77, "x": [1], "y": [1]})").view()));
+    ASSERT_TRUE(source_set_.create_indexes(kNs, {{json(R"({"v": 2, "key": {"x": 1, "y": 1}, "name": "x_1_y_1"})")}}));
+    ASSERT_TRUE(turn_until([&] { return controller_->status().initial_sync.indexes_failed.size() == 1; }));
+  }
+  void mend() { ASSERT_TRUE(target_set_.erase(kNs, json(R"({"_id": "foreign"})")["_id"])); }
+};
+
+TEST_F(RefusedIndexTest, FinalizeIsRefusedUntilTheyCanBeBuilt) {
+  refuse_one();
+  const Status refused = controller_->finalize();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::wrong_state);
+  EXPECT_NE(refused.error().message.find("db.c x_1_y_1: "), std::string::npos) << refused.error().message;
+  EXPECT_EQ(controller_->status().state, JobState::running);
+  mend();
+  ASSERT_TRUE(controller_->finalize());
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  EXPECT_TRUE(controller_->status().finalization->unsuccessful_indexes.empty());
+  expect_the_same();
+}
+
+TEST_F(RefusedIndexTest, FinalizeGoesOnWithoutThemWhenTheyAreWaived) {
+  refuse_one();
+  ASSERT_TRUE(controller_->finalize({.waive_parked = true}));
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  const StatusReport::Finalization report = *controller_->status().finalization;
+  ASSERT_EQ(report.unsuccessful_indexes.size(), 1U);
+  EXPECT_EQ(report.unsuccessful_indexes[0].name, "x_1_y_1");
+  EXPECT_EQ(report.waived_count, 0);
+}
+
+// In a process without an engine it is found out on the way.
+TEST_F(RefusedIndexTest, AFinalizeThatFailedForThemGoesOnWhenTheyCanBeBuilt) {
+  refuse_one();
+  ASSERT_TRUE(controller_->pause());
+  begin_process();
+  ASSERT_TRUE(turn_until([&] { return controller_->status().initial_sync.indexes_failed.size() == 1; }));
+  ASSERT_TRUE(controller_->finalize());
+  ASSERT_TRUE(comes_to(JobState::failed)) << describe();
+  EXPECT_NE(controller_->status().error.find("x_1_y_1"), std::string::npos);
+  mend();
+  ASSERT_TRUE(controller_->resume({.from_failure = true}));
+  ASSERT_TRUE(comes_to(JobState::finalized)) << describe();
+  expect_the_same();
+}
+
 // ---- Saves that fail -----------------------------------------------------------------------------------
 
 class FailingSaveTest : public ControllerTest, public testing::WithParamInterface<Trouble> {};

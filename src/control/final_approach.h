@@ -22,12 +22,13 @@
 
 namespace plm {
 
-// Asks the engine to write what is parked once more. What it is, for people;
-// empty: nothing is parked.
-[[nodiscard]] Result<std::string> retry_parked(Engine& engine, StateStore& store);
-
-// Why finalize does not go on, from what retry_parked() gives.
-[[nodiscard]] std::string parked_words(const std::string& parked);
+// What the target did not take: parked documents, and indexes whose build failed.
+// Finalize does not go on while there is any, unless that is waived.
+[[nodiscard]] bool has_refused(const Engine& engine);
+// Asks the engine to try it once more.
+[[nodiscard]] Status retry_refused(Engine& engine, StateStore& store);
+// The error (wrong_state) that names it.
+[[nodiscard]] Error refused_error(const Engine& engine, StateStore& store);
 
 class FinalApproach {
  public:
@@ -41,7 +42,7 @@ class FinalApproach {
 
   // True: the engine is at rest and saved, everything up to F is applied. Called
   // again and again until then, also after retryable errors. Other errors:
-  // wrong_state when documents cannot be written to the target, unless that is waived.
+  // wrong_state when the target does not take something, unless that is waived.
   [[nodiscard]] Result<bool> step(Engine& engine);
 
   [[nodiscard]] ClusterTime end() const { return end_; }  // F; zero: not fixed yet
@@ -51,12 +52,12 @@ class FinalApproach {
   [[nodiscard]] bool fell_short() const { return fell_short_; }
   // What is not replicated, as the listing shows: lines for people.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
-  // What the target does not hold, as waived.
+  // The documents that the target does not hold, as waived.
   [[nodiscard]] const std::vector<ParkedDocument>& waived() const { return waived_; }
 
  private:
   Result<bool> move_end(Engine& engine);
-  Result<bool> settle_parked(Engine& engine);
+  Result<bool> settle_refused(Engine& engine);
   [[nodiscard]] bool is_hindered(const Engine& engine) const;
   Status note_waived();
   [[nodiscard]] bool is_short(const Engine& engine, const RouterView& view) const;
@@ -68,10 +69,9 @@ class FinalApproach {
   std::vector<std::string> warnings_;
   int moves_ = 0;
   bool fell_short_ = false;
-  std::optional<SteadyTime> parked_until_;  // how long parked documents are waited for
-  std::string parked_;
+  std::optional<SteadyTime> refused_until_;  // how long what is tried once more is waited for
   FinalizeOptions options_;
-  bool gave_up_parked_ = false;
+  bool waives_ = false;  // in the end the target did not take all
   std::vector<ParkedDocument> waived_;
 };
 

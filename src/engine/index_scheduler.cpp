@@ -5,6 +5,15 @@
 
 namespace plm {
 
+void IndexScheduler::retry_failed(Collection& collection) {
+  if (collection.count_indexes(IndexState::failed) == 0) return;
+  for (IndexTask& task : collection.indexes) {
+    if (task.state == IndexState::failed) task.state = IndexState::waiting;
+  }
+  catalog_.touch(collection);
+  add(collection);
+}
+
 void IndexScheduler::hand_out() {
   while (outstanding_ < workers_ && !ready_.empty()) {
     Collection* collection = catalog_.find(ready_.front());

@@ -20,6 +20,8 @@ class IndexScheduler {
 
   // The collection's data is copied, or it has another index to build.
   void add(const Collection& collection) { ready_.push_back(collection.uuid()); }
+  // Those that could not be built wait again.
+  void retry_failed(Collection& collection);
   void hand_out();
   // Takes in what became of indexes; those that gave way wait again.
   void made(Collection& collection, const std::vector<IndexResult>& results);

@@ -125,6 +125,25 @@ TEST_F(IndexSchedulerTest, RemembersWhyAnIndexFailed) {
   EXPECT_FALSE(hand_out());
 }
 
+TEST_F(IndexSchedulerTest, TriesThoseThatFailedAgainWhenAsked) {
+  Collection& collection = add(1, {"a", "b"});
+  scheduler_.add(collection);
+  const auto job = hand_out();
+  scheduler_.retry_failed(collection);  // none has failed
+  end(*job, server(171));
+  collection.find_index("b")->state = IndexState::built;
+  (void)catalog_.take_changes();
+  scheduler_.retry_failed(collection);
+  EXPECT_EQ(catalog_.take_changes().collections.size(), 1U);
+  const auto again = hand_out();
+  ASSERT_TRUE(again);
+  ASSERT_EQ(again->indexes.size(), 1U);
+  EXPECT_EQ(again->indexes[0].name(), "a");
+  end(*again);
+  EXPECT_EQ(collection.indexes[0].state, IndexState::built);
+  EXPECT_EQ(collection.indexes[0].reason, "");
+}
+
 // A change of the collection goes first, and the build comes back behind it.
 TEST_F(IndexSchedulerTest, ABuildThatGaveWayWaitsAgain) {
   Collection& collection = add(1, {"a"});

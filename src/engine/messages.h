@@ -109,6 +109,9 @@ struct RetryParked {
   std::vector<ParkedDocument> documents;
 };
 
-using RouterMessage = std::variant<Prepared, RangeEnded, Rejected, IndexesBuilt, Saved, RetryParked>;
+// From outside: indexes that could not be built are to be tried again.
+struct RetryIndexes {};
+
+using RouterMessage = std::variant<Prepared, RangeEnded, Rejected, IndexesBuilt, Saved, RetryParked, RetryIndexes>;
 
 }  // namespace plm

@@ -132,6 +132,11 @@ Status Router::on(const RetryParked& message) {
   return {};
 }
 
+Status Router::on(const RetryIndexes& /*message*/) {
+  for (auto& [uuid, collection] : catalog_.collections()) indexing_.retry_failed(collection);
+  return {};
+}
+
 // ---- The stream ----------------------------------------------------------------------------
 
 ClusterTime Router::listed_at(std::string_view database) const {

@@ -122,6 +122,7 @@ class Router final : public Role {
   Status on(const IndexesBuilt& message);
   Status on(const Saved& message);
   Status on(const RetryParked& message);
+  Status on(const RetryIndexes& message);
 
   Result<bool> create_startup_views();
   Result<bool> route();

@@ -6,8 +6,10 @@ import datetime
 import time
 
 import bson
+import pytest
 from conftest import both_modes, expires, expiring_nothing, slow_command, wait_for_ttl_passes, wait_until
 from lab.compare import NEVER_EXPIRES, differences, indexes
+from lab.daemon import Refused
 from lab.load import Writer, fill
 from test_index_builds import SCANNED, Build, hanging_builds, index, unfinished
 
@@ -92,12 +94,43 @@ def test_one_bad_index_does_not_lose_the_others(pair, plm):
     client.a.b.create_index("z", unique=True, sparse=True)
     told = "an index could not be built yet; finalize tries it again: a.b x_1_y_1: "
     plm.wait_for("a warning", lambda status: any(warning.startswith(told) for warning in status["warnings"]))
-    finalized = plm.finish()
+    with pytest.raises(Refused, match="indexes could not be built on the target: a.b x_1_y_1: .*waiveParked"):
+        plm.finalize()
+    assert plm.status()["state"] == "running"
+    plm.post("/finalize", {"waiveParked": True})
+    finalized = plm.wait_state("finalized")
     assert not any(warning.startswith(told) for warning in finalized["warnings"])
     report = finalized["finalization"]["unsuccessfulIndexes"]
     assert [entry["indexName"] for entry in report] == ["x_1_y_1"]
     assert {"n_1", "z_1"} <= indexes(pair.target.admin, "a", "b").keys()
     assert spec_of(pair.target, "b", "z_1")["unique"] is True
+
+
+@pytest.mark.parametrize("meanwhile", ["running", "paused", "killed"])
+def test_an_index_that_could_not_be_built_is_built_when_nothing_is_in_its_way(pair, plm, meanwhile):
+    client = pair.source.admin
+    client.a.b.insert_many([{"_id": n, "n": n} for n in range(20)])
+    synchronise(plm)
+    pair.target.admin.a.b.insert_one({"_id": "foreign", "x": [1], "y": [1]})
+    client.a.b.create_index([("x", 1), ("y", 1)])
+    plm.wait_for("a warning", lambda status: any("a.b x_1_y_1" in warning for warning in status["warnings"]))
+    if meanwhile != "running":
+        plm.pause()
+        plm.wait_state("paused")
+    if meanwhile == "killed":
+        plm.kill9()
+        plm.run()
+        # Nobody works on it: that it cannot be built is found out on the way.
+        plm.finalize()
+        assert "a.b x_1_y_1" in plm.wait_for("failure", lambda status: status["state"] == "failed")["error"]
+        pair.target.admin.a.b.delete_one({"_id": "foreign"})
+        plm.command("resume", "--from-failure")
+    else:
+        pair.target.admin.a.b.delete_one({"_id": "foreign"})
+        plm.finalize()
+    finalization = plm.wait_state("finalized")["finalization"]
+    assert finalization["unsuccessfulIndexes"] == [] and finalization["differences"] == []
+    assert differences(pair.source, pair.target) == []
 
 
 def test_an_index_that_somebody_made_on_the_target_is_reported_or_removed(pair, plm):
