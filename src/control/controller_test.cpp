@@ -912,6 +912,20 @@ TEST_F(ControllerTest, AnIndexThatTheSourceIsStillBuildingIsReportedAsIncomplete
   EXPECT_EQ(report[0].keys.view().json(), text_of(R"({"s": 1})"));
 }
 
+TEST_F(ControllerTest, TheReportCountsWhatItHasNoRoomFor) {
+  replicate();
+  for (int n = 0; n < 4100; ++n) {
+    const std::string name = "slow" + std::to_string(n);
+    source_set_.find(kNs)->unfinished_indexes.push_back(
+        {json("{\"v\": 2, \"key\": {\"s\": 1}, \"name\": \"" + name + "\"}")});
+  }
+  come_to_the_end();
+  const StatusReport::Finalization report = *controller_->status().finalization;
+  EXPECT_EQ(report.unsuccessful_indexes.size(), 4000U);
+  ASSERT_FALSE(report.differences.empty());
+  EXPECT_EQ(report.differences.back(), "and 100 more indexes");
+}
+
 // ---- Documents that the target refuses ---------------------------------------------------------------
 
 class ParkedTest : public ControllerTest {

@@ -36,13 +36,16 @@ void put_differences(const std::vector<std::string>& differences, std::vector<st
 // Takes the place of what was said before.
 void put(const FinalReport& report, StatusReport::Finalization& out) {
   put_differences(report.differences, out.differences);
+  const std::size_t count = std::min(report.failed_indexes.size(), kMostReported);
   out.unsuccessful_indexes.clear();
-  for (const FailedIndex& index : report.failed_indexes) {
-    if (out.unsuccessful_indexes.size() == kMostReported) break;
+  for (const FailedIndex& index : std::span(report.failed_indexes).first(count)) {
     const auto kind =
         index.kind == FailedIndex::Kind::failed ? UnsuccessfulIndex::Kind::failed : UnsuccessfulIndex::Kind::incomplete;
     out.unsuccessful_indexes.push_back(
         {index.ns.text(), index.name, kind, index.keys, index.reason.substr(0, kMostReasonBytes)});
+  }
+  if (report.failed_indexes.size() > count) {
+    out.differences.push_back("and " + std::to_string(report.failed_indexes.size() - count) + " more indexes");
   }
 }
 

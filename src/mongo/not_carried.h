@@ -9,8 +9,9 @@
 
 namespace plm::mongo {
 
-// Users but the one of the connection, roles, the rest of a sharded cluster; a line
-// each. A server that does not let them be read is no error.
+// Users but the one of the connection, roles, the rest of a sharded cluster,
+// collections of users in admin; a line each. What the connection's user may not
+// read is no error, but a line, too.
 Result<std::vector<std::string>> not_carried(Connection& connection);
 
 }  // namespace plm::mongo

@@ -357,6 +357,8 @@ def test_what_is_not_carried_is_said(pair, plm):
     client = pair.source.admin
     client.a.command("createUser", "somebody", pwd="x", roles=[])
     client.a.command("createRole", "something", privileges=[], roles=[])
+    for name in ["misplaced", *(f"more{n:02}" for n in range(11))]:
+        client.admin[name].insert_one({"_id": 1})
     try:
         client.a.command({"create": "v", "viewOn": "left_out", "pipeline": [{"$lookup": {"from": "in", "as": "x", "pipeline": []}}]})
         client.a["in"].insert_one({"_id": 1})
@@ -365,6 +367,9 @@ def test_what_is_not_carried_is_said(pair, plm):
         warnings = plm.status()["warnings"]
         assert "view a.v reads what is not replicated: a.left_out" in warnings
         assert "users and roles are not replicated; the source has 2 users and 1 role beside plm's own" in warnings
+        others = ", ".join(f"more{n:02}" for n in range(9))
+        assert f"collections in admin are not replicated; the source has misplaced, {others} and 2 more" in warnings
+        assert "collections in admin are not replicated" in plm.log()
         client.a.command({"create": "w", "viewOn": "in", "pipeline": [{"$unionWith": "left_out"}]})
         plm.wait_for("a warning", lambda s: "view a.w reads what is not replicated: a.left_out" in s["warnings"])
         assert "view a.w reads what is not replicated" in plm.log()
@@ -380,3 +385,5 @@ def test_what_is_not_carried_is_said(pair, plm):
     finally:
         client.a.command("dropUser", "somebody")
         client.a.command("dropRole", "something")
+        for name in client.admin.list_collection_names(filter={"name": {"$not": {"$regex": "^system[.]"}}}):
+            client.admin[name].drop()
