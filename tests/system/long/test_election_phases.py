@@ -92,6 +92,20 @@ def listing(sets: Pair, plm: Plm) -> Iterator[None]:
 
 
 @contextmanager
+def copying(sets: Pair, plm: Plm) -> Iterator[None]:
+    fill(sets.source.admin, "a", "b", 3000, size=10_000)  # several ranges
+    sets.source.admin.a.b.create_index("n", unique=True)
+    plm.run()
+    with holding(sets.target, "insert") as held:
+        plm.start(cloneSegmentSize="5MiB", cloneNumParallelCollections=1)
+        for _ in range(2):
+            held.wait()
+        sets.source.admin.a.b.update_many({"_id": {"$mod": [7, 0]}}, {"$set": {"meanwhile": True}})
+        yield
+        assert not plm.status()["initialSync"]["cloneCompleted"]
+
+
+@contextmanager
 def building_indexes(sets: Pair, plm: Plm) -> Iterator[None]:
     place = "hangAfterStartingIndexBuildUnlocked"
     fill(sets.source.admin, "a", "b", 3000, size=1000)  # too much for indexes that are made before the data
@@ -197,7 +211,7 @@ def making_real(sets: Pair, plm: Plm) -> Iterator[None]:
 
 
 CHANGING = [creating, renaming, dropping, changing_options]
-PHASES = [listing, building_indexes, *CHANGING, pausing, approaching_the_end, making_real]
+PHASES = [listing, copying, building_indexes, *CHANGING, pausing, approaching_the_end, making_real]
 
 
 @pytest.mark.parametrize("leave", [step_down, kill])
