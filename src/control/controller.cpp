@@ -331,9 +331,9 @@ void Controller::drop_engine() {
   if (!engine_) return;
   StatusReport report;
   add_engine_report(*engine_, report);
-  count_on(last_report_, report);
   {
     const std::lock_guard lock(mutex_);
+    count_on(last_report_, report);  // status() writes to it, too
     last_report_ = std::move(report);
     gone = std::exchange(engine_, nullptr);
     stall_.clear();
