@@ -52,6 +52,7 @@ Error refused_error(const Engine& engine, StateStore& store) {
   };
   name("documents could not be written to the target", documents);
   name("indexes could not be built on the target", engine.pipeline().router().view().failed_indexes);
+  if (words.empty()) words = "what the target did not take is being tried again";
   words += " (finalize with waiveParked goes on without them)";
   return {ErrorCode::wrong_state, 0, {}, std::move(words)};
 }
