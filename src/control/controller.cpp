@@ -329,11 +329,11 @@ void Controller::drop_engine() {
   approach_.reset();
   std::shared_ptr<Engine> gone;
   if (!engine_) return;
-  StatusReport report;
-  add_engine_report(*engine_, report);
   {
     const std::lock_guard lock(mutex_);
-    count_on(last_report_, report);  // status() writes to it, too
+    StatusReport report;
+    add_engine_report(*engine_, report);
+    count_on(last_report_, report);
     last_report_ = std::move(report);
     gone = std::exchange(engine_, nullptr);
     stall_.clear();
@@ -518,10 +518,8 @@ void Controller::note_warning(const std::string& text) {
 
 // ---- The truth --------------------------------------------------------------------------------
 
-// What a copier copies once more counts once, and is not taken back meanwhile.
-void Controller::note_shown(const Engine& engine, const StatusReport& shown) const {
-  const std::lock_guard lock(mutex_);
-  if (engine_.get() != &engine) return;
+// What a copier copies once more counts once, and is not taken back meanwhile. With the lock.
+void Controller::note_shown(const StatusReport& shown) const {
   StatusReport::InitialSync& most = last_report_.initial_sync;
   most.cloned_bytes = std::max(most.cloned_bytes, shown.initial_sync.cloned_bytes);
   most.cloned_documents = std::max(most.cloned_documents, shown.initial_sync.cloned_documents);
@@ -529,8 +527,6 @@ void Controller::note_shown(const Engine& engine, const StatusReport& shown) con
 
 StatusReport Controller::status() const {
   StatusReport out;
-  std::shared_ptr<const Engine> engine;
-  StatusReport before;
   std::string stall;
   double rate = 0;
   Finalizer::CollectionsDone compared;
@@ -540,10 +536,16 @@ StatusReport Controller::status() const {
   std::optional<ApplyMode> mode;
   OplogWatch oplog;
   {
+    // The engine is asked with the lock, so that what is shown of it is in the last report when it is gone.
     const std::lock_guard lock(mutex_);
-    before = last_report_;
+    if (engine_) {
+      add_engine_report(*engine_, out);
+      count_on(last_report_, out);
+      note_shown(out);
+    } else {
+      out = last_report_;
+    }
     oplog = oplog_;
-    engine = engine_;
     record = record_;
     mode = mode_;
     stall = stall_;
@@ -551,13 +553,6 @@ StatusReport Controller::status() const {
     rate = clone_rate_;
     compared = compared_;
     load_error = load_error_;
-  }
-  if (engine) {
-    add_engine_report(*engine, out);
-    count_on(before, out);
-    note_shown(*engine, out);
-  } else {
-    out = std::move(before);
   }
   out.mode = mode;
   out.standby_for = std::move(standby_for);

@@ -125,7 +125,7 @@ class Controller final : public JobControl {
   void watch_for_standstill(const std::optional<Standstill::EngineSeen>& engine, SteadyTime now);
   Status see_oplog();
   [[nodiscard]] bool needs_oplog() const;
-  void note_shown(const Engine& engine, const StatusReport& shown) const;
+  void note_shown(const StatusReport& shown) const;
 
   // Finalizing.
   Result<Step> advance_finalize();
