@@ -96,6 +96,7 @@ Result<bool> FinalApproach::move_end(Engine& engine) {
   warnings_ = *std::move(lost);
   end_ = listing_.as_of;
   ++moves_;
+  engine.pipeline().progress().end.reach(end_);
   engine.pipeline().router().stop_at(end_);
   log::info("finalizing: everything up to this time is applied", {{"clusterTime", end_.text()}});
   return false;

@@ -4,8 +4,9 @@
 // F and the listing of the source belong together: an index or a collection of
 // another time would be dropped again, or be missing. So with each move of F the
 // source is listed anew. F moves when the target holds a document that was read
-// from the source behind F; while the source is written that may happen
-// again and again, hence a bound.
+// from the source behind F. From then on documents are read as of F, so that one
+// move is mostly enough; where the source does not know that moment any more, it
+// may happen again and again while the source is written, hence a bound.
 #pragma once
 
 #include <optional>

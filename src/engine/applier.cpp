@@ -288,7 +288,8 @@ Status Applier::reread(std::vector<Reread> rereads) {
 // Of one collection. Errors: not_found when it is gone ahead of the stream.
 Result<ReadDocuments> Applier::read_again(std::span<const Reread> rereads) {
   const CollectionRef& collection = *rereads.front().operation->collection;
-  SourceRead read{collection.ns.database, collection.source_uuid, {}};
+  // All events that are still applied lie before the end, once there is one.
+  SourceRead read{collection.ns.database, collection.source_uuid, {}, parts_.progress.end.get()};
   std::vector<bson::OwnedValue> ids;
   for (const Reread& entry : rereads) {
     read.after = std::max(read.after, entry.operation->time);

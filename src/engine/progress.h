@@ -37,6 +37,7 @@ struct Progress {
   std::atomic<bool> stream_broken{false};  // the change stream failed, and has not answered since
   GrowingTime source_time;                 // newest operationTime seen from the source
   GrowingTime read_ahead;                  // newest operationTime of a document read from the source for the target
+  GrowingTime end;                         // F: documents are read again as they were then; zero: finalize is not near
 
   // The latest retryable failure, for people.
   void retrying(std::string what) {

@@ -137,7 +137,11 @@ bson::Document find_ids_command(const SourceRead& read, std::span<const bson::Ow
   }
   // One more than are asked for, so that only a full reply leaves a cursor.
   command.append("batchSize", static_cast<std::int32_t>(kIdsPerRead) + 1);
-  mongo::append_majority_read(command, read.after);
+  if (read.as_of.is_zero()) {
+    mongo::append_majority_read(command, read.after);
+  } else {
+    mongo::append_read_as_of(command, read.as_of);
+  }
   return command.take();
 }
 
@@ -151,6 +155,37 @@ std::size_t ids_that_fit(std::span<const bson::OwnedValue> ids) {
     ++count;
   }
   return count;
+}
+
+Result<ReadDocuments> find_documents(mongo::Connection& connection, const SourceRead& read,
+                                     const std::vector<bson::OwnedValue>& ids) {
+  ReadDocuments out;
+  std::size_t bytes = 0;
+  for (std::span<const bson::OwnedValue> rest = ids; !rest.empty();) {
+    if (bytes > kDocumentBytesPerRead) {
+      out.complete = false;
+      break;
+    }
+    const std::size_t now = ids_that_fit(rest);
+    auto reply = connection.run(read.database, find_ids_command(read, rest.first(now)).view());
+    if (!reply) return fail(reply.error());
+    const bson::View cursor = (*reply)["cursor"].as_document();
+    for (const bson::Element& element : cursor["firstBatch"].as_document()) {
+      out.documents.emplace_back(element.value.as_document());
+      bytes += out.documents.back().size_bytes();
+    }
+    out.read_time = read.as_of.is_zero() ? std::max(out.read_time, reply->operation_time()) : read.as_of;
+    if (const std::int64_t id = cursor["id"].as_int64(); id != 0) {  // the reply is full
+      out.complete = false;
+      bson::Builder kill;
+      kill.append("killCursors", Namespace::parse(cursor["ns"].as_string()).collection);
+      kill.array("cursors").append(id);
+      (void)connection.run(read.database, kill.view());  // it ends by itself otherwise
+      break;
+    }
+    rest = rest.subspan(now);
+  }
+  return out;
 }
 
 }  // namespace
@@ -254,33 +289,9 @@ Result<ReadDocuments> MongoSource::read_documents(const SourceRead& read, const 
   auto connection = parts_->pool->connect();
   if (!connection) return fail(connection.error());
   if (auto pinned = connection->pin(); !pinned) return fail(pinned.error());
-  ReadDocuments out;
-  std::size_t bytes = 0;
-  for (std::span<const bson::OwnedValue> rest = ids; !rest.empty();) {
-    if (bytes > kDocumentBytesPerRead) {
-      out.complete = false;
-      break;
-    }
-    const std::size_t now = ids_that_fit(rest);
-    auto reply = connection->run(read.database, find_ids_command(read, rest.first(now)).view());
-    if (!reply) return fail(reply.error());
-    const bson::View cursor = (*reply)["cursor"].as_document();
-    for (const bson::Element& element : cursor["firstBatch"].as_document()) {
-      out.documents.emplace_back(element.value.as_document());
-      bytes += out.documents.back().size_bytes();
-    }
-    out.read_time = std::max(out.read_time, reply->operation_time());
-    if (const std::int64_t id = cursor["id"].as_int64(); id != 0) {  // the reply is full
-      out.complete = false;
-      bson::Builder kill;
-      kill.append("killCursors", Namespace::parse(cursor["ns"].as_string()).collection);
-      kill.array("cursors").append(id);
-      (void)connection->run(read.database, kill.view());  // it ends by itself otherwise
-      break;
-    }
-    rest = rest.subspan(now);
-  }
-  return out;
+  auto found = find_documents(*connection, read, ids);
+  if (found || read.as_of.is_zero() || !mongo::does_not_know_the_past(found.error())) return found;
+  return find_documents(*connection, {read.database, read.uuid, read.after}, ids);
 }
 
 Result<std::unique_ptr<ChangeStream>> MongoSource::open_stream(const Position& from, const StreamOptions& options) {

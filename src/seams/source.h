@@ -52,6 +52,9 @@ struct SourceRead {
   std::string database;
   Uuid uuid;
   ClusterTime after;
+  // read_documents: what was there at this very time, if the source still knows;
+  // otherwise what is there now. The read time tells which. Zero: now.
+  ClusterTime as_of{};
 };
 
 struct DocumentBatch {

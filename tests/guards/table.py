@@ -349,6 +349,13 @@ PROCESSES = (
         ("test_finalize.py::test_what_is_written_while_the_source_is_listed_for_the_end_stays_behind_it",),
     ),
     Guard(
+        "what is read again for the end is read as of it",
+        "engine/applier.cpp",
+        "parts_.progress.end.get()};",
+        "REMOVED ? ClusterTime() : parts_.progress.end.get()};",
+        _of("test_finalize", "test_finalize_ends_though_the_source_is_written_faster_than_plm_applies", "portable"),
+    ),
+    Guard(
         "behind the first index that is made real nothing is replayed",
         "control/controller.cpp",
         "  if (record_.converting) {  // after",

@@ -191,5 +191,44 @@ TEST_F(Range, ReadsTheAskedDocumentsThatExist) {
   EXPECT_GE(documents->read_time, from.after);
 }
 
+TEST_F(Range, ReadsDocumentsAsTheyWereWhileTheSourceKnows) {
+  source_server_->run(database_, R"({"insert":"a","documents":[{"_id":1,"n":"before"}]})");
+  SourceRead then = read_now("a");
+  then.as_of = source_->append_note("then").value();
+  source_server_->run(database_, R"({"update":"a","updates":[{"q":{"_id":1},"u":{"$set":{"n":"behind"}}}]})");
+  source_server_->run(database_, R"({"insert":"a","documents":[{"_id":2}]})");
+  std::vector<bson::OwnedValue> ids;
+  ids.push_back(value("1"));
+  ids.push_back(value("2"));
+  auto documents = source_->read_documents(then, ids);
+  ASSERT_TRUE(succeeded(documents));
+  ASSERT_THAT(documents->documents, SizeIs(1));
+  EXPECT_EQ(documents->documents[0]["n"].as_string(), "before");
+  EXPECT_EQ(documents->read_time, then.as_of);
+
+  for (const char* code : {"239", "246", "72"}) {
+    source_server_->fail_commands(std::string(R"("mode":{"times":1},"data":{"failCommands":["find"],"errorCode":)") +
+                                  code + "}");
+    documents = source_->read_documents(then, ids);
+    ASSERT_TRUE(succeeded(documents));
+    ASSERT_THAT(documents->documents, SizeIs(2)) << code;
+    EXPECT_EQ(documents->documents[0]["n"].as_string(), "behind");
+    EXPECT_GT(documents->read_time, then.as_of);
+  }
+}
+
+TEST_F(Range, OfWhatHasNoPastIsReadWhatIsThereNow) {
+  source_server_->run(database_, R"({"create":"a","capped":true,"size":100000})");
+  SourceRead then = read_now("a");
+  then.as_of = source_->append_note("then").value();
+  source_server_->run(database_, R"({"insert":"a","documents":[{"_id":1}]})");
+  std::vector<bson::OwnedValue> ids;
+  ids.push_back(value("1"));
+  const auto documents = source_->read_documents(then, ids);
+  ASSERT_TRUE(succeeded(documents));
+  EXPECT_THAT(documents->documents, SizeIs(1));
+  EXPECT_GT(documents->read_time, then.as_of);
+}
+
 }  // namespace
 }  // namespace plm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import bson
 import pytest
@@ -62,6 +63,31 @@ def test_what_is_written_while_the_source_is_listed_for_the_end_stays_behind_it(
     end = {"level": "snapshot", "atClusterTime": plm.ends_of_replication()[-1]}
     then = pair.source.admin.a.command("find", "b", readConcern=end)["cursor"]["firstBatch"]
     assert list(pair.target.admin.a.b.find()) == then != list(documents.find())
+
+
+@both_modes
+def test_finalize_ends_though_the_source_is_written_faster_than_plm_applies(pair, plm):
+    """What is read again from the source is read as of the end, and so does not move it."""
+    documents = pair.source.admin.a.b
+    documents.insert_many([{"_id": n, "n": 0} for n in range(100)])
+    synchronise(plm, replNumWorkers=1, replBulkOpsSize=1)
+
+    def write(_: int) -> None:
+        while plm.status()["state"] != "finalized":
+            for number in range(100):
+                documents.update_one({"_id": number}, {"$inc": {"n": 1}})
+
+    with ThreadPoolExecutor(4) as writers:
+        done = writers.map(write, range(4))
+        time.sleep(1)
+        plm.finalize()
+        plm.wait_state("finalized", 60)
+        assert list(done) == [None] * 4
+    ends = plm.ends_of_replication()
+    assert len(ends) <= 3
+    end = {"level": "snapshot", "atClusterTime": ends[-1]}
+    then = pair.source.admin.a.command("find", "b", readConcern=end)["cursor"]["firstBatch"]
+    assert sorted(pair.target.admin.a.b.find(), key=str) == sorted(then, key=str) != sorted(documents.find(), key=str)
 
 
 def test_a_unique_index_that_the_target_cannot_hold_is_reported(pair, plm):
