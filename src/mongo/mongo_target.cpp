@@ -64,12 +64,16 @@ Status wait_for_modification(Pool& pool, const Twin& twin) {
   }
 }
 
-// Whether a command was refused because the collection that it means has no
-// name any more.
-bool names_nothing(const mongo::CatalogReader& catalog, const Twin& twin, const Error& error) {
-  if (error.server_code != server_code::collection_uuid_mismatch) return false;
+// The outcome of taking away a collection or something of it: all is done when no
+// collection of that name or UUID is there. A look for it that fails says nothing
+// of that: then its error is the outcome, by which all of it is tried again.
+Status unless_gone(const mongo::CatalogReader& catalog, const Twin& twin, const Status& taken) {
+  if (taken || taken.error().code == ErrorCode::not_found) return {};
+  if (taken.error().server_code != server_code::collection_uuid_mismatch) return taken;
   const auto found = catalog.describe(twin.ns.database, twin.uuid);
-  return !found && found.error().code == ErrorCode::not_found;
+  if (found) return taken;
+  if (found.error().code == ErrorCode::not_found) return {};
+  return fail(found.error());
 }
 
 // The guard for commands that cannot carry a UUID themselves.
@@ -202,9 +206,9 @@ Status MongoTarget::drop(const Twin& twin) {
   command.append("drop", twin.ns.collection);
   Status dropped = identify(parts_->catalog, twin, command);
   if (dropped) dropped = parts_->structure.run(twin.ns.database, command);
-  if (dropped || dropped.error().code == ErrorCode::not_found) return {};
-  if (names_nothing(parts_->catalog, twin, dropped.error())) return {};
-  return fail(dropped.error().within("dropping " + twin.ns.text()));
+  dropped = unless_gone(parts_->catalog, twin, dropped);
+  if (!dropped) return fail(dropped.error().within("dropping " + twin.ns.text()));
+  return {};
 }
 
 Status MongoTarget::drop_view(const Namespace& ns) {
@@ -265,11 +269,11 @@ Status MongoTarget::drop_index(const Twin& twin, const std::string& name) {
   bson::Builder command;
   command.append("dropIndexes", twin.ns.collection).append("index", name);
   append_identity(command, twin.uuid);
-  const Status dropped = parts_->structure.run(twin.ns.database, command);
-  if (dropped || dropped.error().code == ErrorCode::not_found) return {};
-  if (dropped.error().server_code == server_code::index_not_found) return {};
-  if (names_nothing(parts_->catalog, twin, dropped.error())) return {};
-  return fail(dropped.error().within("dropping index " + name + " of " + twin.ns.text()));
+  Status dropped = parts_->structure.run(twin.ns.database, command);
+  if (!dropped && dropped.error().server_code == server_code::index_not_found) return {};
+  dropped = unless_gone(parts_->catalog, twin, dropped);
+  if (!dropped) return fail(dropped.error().within("dropping index " + name + " of " + twin.ns.text()));
+  return {};
 }
 
 Result<int> MongoTarget::processors() {

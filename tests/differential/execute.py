@@ -33,6 +33,11 @@ STUCK_SECONDS = float(os.environ.get("PLM_DIFFERENTIAL_STUCK_SECONDS", "40"))  #
 BLOCKED_MS = 300  # a command that an open transaction blocks gives up after this
 POLL_SECONDS = 0.01
 AGAIN_SECONDS = 0.005  # between the writes of one writer while plm finalizes
+PLM_COMMANDS = (  # all that matter: neither the driver's own nor the ones that end something
+    *("aggregate", "find", "getMore", "count", "dataSize", "collStats", "listCollections", "listIndexes", "listDatabases"),
+    *("insert", "update", "delete", "applyOps", "commitTransaction", "appendOplogNote", "hostInfo", "currentOp"),
+    *("create", "createIndexes", "collMod", "drop", "dropDatabase", "dropIndexes", "renameCollection", "convertToCapped"),
+)
 DATA_COMMANDS = ("insert", "update", "delete", "findAndModify")
 READS_AHEAD = "some documents on the target are newer than the end of replication"
 
@@ -228,6 +233,7 @@ class _Run:
     def _slow_down(self) -> None:
         for side, how in self.schedule.slow.items():
             _slow_down(getattr(self.pair, side), how["commands"], how["milliseconds"])
+        self.daemon.make_unreliable()
 
     # -- the list of operations ----------------------------------------------------------------------------------------
     def _run_operations(self) -> None:
@@ -340,6 +346,7 @@ class _Daemon:
         if not self.finalizing:
             for side in self.pair:
                 side.heal()
+            self.make_unreliable()
             self._finalize()
         self._run()
         self._until("finalized", lambda status: status["state"] == "finalized")
@@ -349,6 +356,7 @@ class _Daemon:
         the time from the end of replication to the moment when plm stops there."""
         self.pair.target.heal()
         self.pair.source.fail_point("failCommand", "off")
+        self.make_unreliable()
         if milliseconds:
             _slow_down(self.pair.source, ["listCollections"], milliseconds)
         self.under_writes = True
@@ -368,6 +376,11 @@ class _Daemon:
             time.sleep(self.schedule.kill_in_finalize)
             self.plm.kill9()
             self._run()
+
+    def make_unreliable(self) -> None:
+        for side, how in self.schedule.unreliable.items():
+            data = {"appName": CLIENT["appName"], "failCommands": PLM_COMMANDS, **how["answer"]}
+            getattr(self.pair, side).fail_point("failCommand", {"activationProbability": how["probability"]}, **data)
 
     def status(self) -> Status:
         try:

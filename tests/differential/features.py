@@ -61,6 +61,7 @@ _ALL = [
     Feature("kill", "kill -9 and a new process", share=0.5),
     Feature("kill-in-finalize", "kill -9 after finalize was asked for", share=0.15),
     Feature("faults", "commands of plm that fail, lose their answer or their connection", share=0.3),
+    Feature("unreliable", "every command to a server fails now and then, in finalize too", share=0.2, apart=True),
     Feature("slow", "slow commands, so that more happens while a range is copied", share=0.6),
     Feature("finalize-under-writes", "finalize while writers go on, compared at its time", share=0.3, apart=True),
     Feature("backlog", "much to apply slowly, a save, and kill -9 while most of it still waits", share=0.12),

@@ -24,6 +24,16 @@ FAULTS = (
     ("target", ["createIndexes"], {"errorCode": 11602}),
 )
 
+# What a server answers that fails any command now and then.
+UNRELIABLE = {
+    "source": (*({"errorCode": code} for code in (43, 50, 91, 189, 202, 237, 262, 11600)), {"closeConnection": True}),
+    "target": (
+        *({"errorCode": code} for code in (24, 50, 91, 112, 189, 262, 10107, 11600, 11602)),
+        {"closeConnection": True},
+        *({"writeConcernError": {"code": code, "errmsg": "not confirmed"}} for code in (64, 64, 91)),
+    ),
+}
+
 Placed = tuple[int, list[Control]]  # in front of the operation of this number
 
 # plm saves its position every two seconds, and whenever everything is at rest.
@@ -83,6 +93,8 @@ class _Generator:
             schedule.tuning |= {"replNumWorkers": 1, "replBulkOpsSize": 1}
         elif self.has("slow"):
             schedule.slow = self._slow()
+        if self.has("unreliable"):
+            schedule.unreliable = self._unreliable(schedule.slow)
         if self.has("kill-in-finalize"):
             schedule.kill_in_finalize = rng.choice((0.0, 0.02, 0.1, 0.3))
         length = rng.choice((20, 60, 150, 300))
@@ -92,6 +104,13 @@ class _Generator:
         self._place_control(operations, late)
         schedule.operations = operations
         return schedule
+
+    def _unreliable(self, slow: dict) -> dict:
+        """A server has one fault point for all commands: those that are slow fail no more than that."""
+        rng = _for(FEATURES["unreliable"], self.seed, self.rng)
+        sides = rng.choice((["source"], ["target"], ["target"], ["source", "target"]))
+        how = {side: {"probability": rng.choice((0.01, 0.03, 0.1)), "answer": rng.choice(UNRELIABLE[side])} for side in sides}
+        return {side: one for side, one in how.items() if side not in slow}
 
     def beginning(self) -> list[Operation]:
         """Some filled collections, so that there is something to copy."""

@@ -69,6 +69,7 @@ class Schedule:
     exclude: list[str] = field(default_factory=list)
     tuning: dict[str, Any] = field(default_factory=dict)  # of /start
     slow: dict[str, dict[str, Any]] = field(default_factory=dict)  # server -> {commands, milliseconds}
+    unreliable: dict[str, dict[str, Any]] = field(default_factory=dict)  # server -> {probability, answer}
     kill_in_finalize: float | None = None  # seconds after the request
     operations: list[Operation] = field(default_factory=list)
     note: str = ""

@@ -89,6 +89,7 @@ class Shrinker:
         for change in (
             {"window": 0},
             {"slow": {}},
+            {"unreliable": {}},
             {"kill_in_finalize": None},
             {"portable": False},
             {"include": [], "exclude": []},

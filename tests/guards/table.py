@@ -51,6 +51,13 @@ SERVERS = (
         ),
     ),
     Guard(
+        "a look that fails does not say that what was dropped is there",
+        "mongo/mongo_target.cpp",
+        "if (found) return taken;",
+        "if (found || (REMOVED && found.error().code != ErrorCode::not_found)) return taken;",
+        ("test_faults.py::test_what_was_dropped_is_dropped_again_while_the_look_for_it_fails",),
+    ),
+    Guard(
         "room on a full disk is waited for",
         "base/error.cpp",
         "std::ranges::binary_search(kRetryableServerCodes, error.server_code)",

@@ -1,5 +1,6 @@
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <thread>
 
 #include "fixture.h"
@@ -86,6 +87,21 @@ TEST_F(Faults, AnElectionIsReportedByItsCodeAndLabels) {
   EXPECT_EQ(inserted.error().code, ErrorCode::server);
   EXPECT_EQ(inserted.error().server_code, 10107);
   EXPECT_TRUE(retryable(inserted.error()));
+}
+
+TEST_F(Faults, ALookThatFailsDoesNotSayThatACollectionIsThere) {
+  const Twin a = twin("a");
+  ASSERT_TRUE(succeeded(target_->drop(a)));
+  const std::string listing =
+      R"("mode":{"times":1},"data":{"failCommands":["listCollections"],"errorCode":50,"appName":"plm"})";
+  for (const auto& take_away : {std::function([&] { return target_->drop(a); }),
+                                std::function([&] { return target_->drop_index(a, "n_1"); })}) {
+    target_server_->fail_commands(listing);
+    const Status taken = take_away();
+    ASSERT_FALSE(taken);
+    EXPECT_TRUE(retryable(taken.error()));
+    EXPECT_TRUE(succeeded(take_away()));
+  }
 }
 
 TEST_F(Faults, APositionThatTheOplogNoLongerHoldsIsNotRetryable) {

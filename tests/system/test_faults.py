@@ -256,6 +256,20 @@ def test_errors_of_the_target_in_portable_mode(pair, tmp_path):
         plm.stop()
 
 
+def test_what_was_dropped_is_dropped_again_while_the_look_for_it_fails(pair, plm):
+    """A rename drops what has the name; the drop succeeds, the rename does not, and then nor does the listing."""
+    client = pair.source.admin
+    fill(client, "a", "b", 100)
+    fill(client, "a", "c", 10)
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    with failing(pair.target, ["renameCollection", "listCollections"], 6, errorCode=50):  # MaxTimeMSExpired
+        client.a.b.rename("c", dropTarget=True)
+        plm.wait_applied(pair.source.cluster_time())
+    finished_equal(pair, plm)
+
+
 def test_a_position_that_left_the_oplog_fails_with_advice(pair, plm):
     """plm was away for too long."""
     pair.source.admin.a.b.insert_one({"_id": 1})
