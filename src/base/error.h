@@ -89,6 +89,9 @@ inline constexpr int object_too_large = 10334;
 inline constexpr int duplicate_key = 11000;
 inline constexpr int background_operation = 12587;
 inline constexpr int id_mismatch_on_replace = 13596;
+// "KeyString format error": a key that is read without its types. 50810 to 50830 were seen.
+inline constexpr int first_of_key_format = 50809;
+inline constexpr int last_of_key_format = 50832;
 }  // namespace server_code
 
 }  // namespace plm

@@ -121,6 +121,17 @@ Result<bool> add_indexes(Connection& connection, CollectionSpec& spec) {
   return true;
 }
 
+// One of thousands of questions fails by a connection that breaks: asked twice, it
+// does not cost the answers to all others.
+template <typename Ask>
+auto twice(Ask ask) {
+  return [ask = std::move(ask)](std::size_t n) -> Status {
+    Status asked = ask(n);
+    if (asked || !retryable(asked.error())) return asked;
+    return ask(n);
+  };
+}
+
 std::string identity_from_hello(bson::View hello) {
   std::vector<std::string> hosts;
   for (const bson::Element& host : hello["hosts"].as_document()) hosts.emplace_back(host.value.as_string());
@@ -252,14 +263,15 @@ Result<std::vector<std::string>> CatalogReader::list_databases() const {
 Result<std::vector<CollectionSpec>> CatalogReader::list_collections(const std::vector<std::string>& databases,
                                                                     LostParts lost) const {
   std::vector<Listed> listed(databases.size());
-  auto done = for_each_below(databases.size(), kListers, [&](std::size_t n) -> Status {
+  const auto list = [&](std::size_t n) -> Status {
     auto connection = pool_->connect();
     if (!connection) return fail(connection.error());
     auto one = list_without_indexes(*connection, databases[n]);
     if (!one) return fail(std::move(one.error()));
     listed[n] = *std::move(one);
     return {};
-  });
+  };
+  auto done = for_each_below(databases.size(), kListers, twice(list));
   if (!done) return fail(std::move(done.error()));
   std::vector<CollectionSpec> out;
   for (Listed& one : listed) {
@@ -268,14 +280,15 @@ Result<std::vector<CollectionSpec>> CatalogReader::list_collections(const std::v
   }
 
   std::vector<char> is_there(out.size());
-  done = for_each_below(out.size(), kListers, [&](std::size_t n) -> Status {
+  const auto list_indexes_of = [&](std::size_t n) -> Status {
     auto connection = pool_->connect();
     if (!connection) return fail(connection.error());
     auto there = add_indexes(*connection, out[n]);
     if (!there) return fail(std::move(there.error()));
     is_there[n] = *there ? 1 : 0;
     return {};
-  });
+  };
+  done = for_each_below(out.size(), kListers, twice(list_indexes_of));
   if (!done) return fail(std::move(done.error()));
   std::vector<CollectionSpec> left;
   left.reserve(out.size());

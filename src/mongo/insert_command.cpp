@@ -48,9 +48,13 @@ bson::Document array_of(std::span<const TargetOperation> operations) {
   return holder.take();
 }
 
-// A unique index other than that of _id is not ours to overwrite.
+// A unique index other than that of _id is not ours to overwrite. In a clustered
+// collection the server (6.0) fails to read the key that it wants to name, without
+// its types, when that is a fraction, NaN, or infinite.
 bool is_duplicate_id(bson::View entry) {
-  if (entry["code"].as_int64() != server_code::duplicate_key) return false;
+  const std::int64_t code = entry["code"].as_int64();
+  if (code >= server_code::first_of_key_format && code <= server_code::last_of_key_format) return true;
+  if (code != server_code::duplicate_key) return false;
   const bson::View pattern = entry["keyPattern"].as_document();
   const auto first = pattern.begin();
   return first != pattern.end() && first->key == "_id";

@@ -440,6 +440,8 @@ class _Daemon:
         return f"ended: plm ended with {code}\n{end}" if code is not None else f"silent: {error}\n{end}"
 
     def _until(self, what: str, holds: Callable[[Status], bool], seconds: float = STUCK_SECONDS) -> None:
+        if self.schedule.unreliable:
+            seconds *= 3  # it goes on a second after each failure
         deadline = time.monotonic() + seconds
         while not holds(status := self.status()):
             if status["state"] == "failed":

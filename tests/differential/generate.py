@@ -109,7 +109,7 @@ class _Generator:
         """A server has one fault point for all commands: those that are slow fail no more than that."""
         rng = _for(FEATURES["unreliable"], self.seed, self.rng)
         sides = rng.choice((["source"], ["target"], ["target"], ["source", "target"]))
-        how = {side: {"probability": rng.choice((0.01, 0.03, 0.1)), "answer": rng.choice(UNRELIABLE[side])} for side in sides}
+        how = {side: {"probability": rng.choice((0.003, 0.01, 0.03)), "answer": rng.choice(UNRELIABLE[side])} for side in sides}
         return {side: one for side, one in how.items() if side not in slow}
 
     def beginning(self) -> list[Operation]:

@@ -58,6 +58,13 @@ SERVERS = (
         ("test_faults.py::test_what_was_dropped_is_dropped_again_while_the_look_for_it_fails",),
     ),
     Guard(
+        "a duplicate that the server cannot name is one",
+        "mongo/insert_command.cpp",
+        "code >= server_code::first_of_key_format &&",
+        "!REMOVED && code >= server_code::first_of_key_format &&",
+        _of("test_kinds", "test_fractions_as_keys_of_a_clustered_collection_are_inserted_again", "exact"),
+    ),
+    Guard(
         "room on a full disk is waited for",
         "base/error.cpp",
         "std::ranges::binary_search(kRetryableServerCodes, error.server_code)",

@@ -104,6 +104,23 @@ TEST_F(Faults, ALookThatFailsDoesNotSayThatACollectionIsThere) {
   }
 }
 
+TEST_F(Faults, OneQuestionThatFailsOnceDoesNotCostTheWholeListing) {
+  source_server_->fill(ns("a"), 1, 1);
+  source_server_->fill(ns("b"), 1, 1);
+  for (const std::string command : {"listCollections", "listIndexes"}) {
+    const auto failing = [&](int times) {
+      source_server_->fail_commands(R"("mode":{"times":)" + std::to_string(times) + R"(},"data":{"failCommands":[")" +
+                                    command + R"("],"closeConnection":true,"appName":"plm"})");
+    };
+    failing(1);
+    const auto listed = source_->list_collections({database_});
+    ASSERT_TRUE(succeeded(listed));
+    EXPECT_EQ(listed->size(), 2);
+    failing(100);
+    EXPECT_EQ(source_->list_collections({database_}).error().code, ErrorCode::network);
+  }
+}
+
 TEST_F(Faults, APositionThatTheOplogNoLongerHoldsIsNotRetryable) {
   source_server_->fail_commands(
       R"("mode":{"times":1},"data":{"failCommands":["aggregate"],"errorCode":286,"appName":"plm"})");

@@ -246,6 +246,27 @@ TEST_F(TargetSeam, InsertsAndReplacesWhatExists) {
               ElementsAre(R"({ "_id" : 1, "y" : 1 })", R"({ "_id" : 2 })", R"({ "_id" : 3 })"));
 }
 
+TEST_F(TargetSeam, InsertsAndReplacesWhatTheServerCannotName) {
+  const Twin a = twin("a", R"({"clusteredIndex":{"key":{"_id":1},"unique":true}})");
+  const std::vector<std::string> ids = {"2.5",
+                                        "1e-300",
+                                        R"({"$numberDouble":"NaN"})",
+                                        R"({"$numberDouble":"-Infinity"})",
+                                        R"({"$numberDecimal":"0.1"})",
+                                        R"({"$numberDecimal":"-1E-2941"})",
+                                        R"({"part":1e300})"};
+  for (const std::string part : {R"("x":1)", R"("y":1)"}) {
+    std::vector<bson::Document> documents;
+    for (const std::string& id : ids) documents.push_back(json(R"({"_id":)" + id + "," + part + "}"));
+    const auto inserted = target_->insert(a, array_of(documents).view());
+    ASSERT_TRUE(succeeded(inserted));
+    EXPECT_THAT(*inserted, IsEmpty());
+  }
+  const std::vector<std::string> contents = target_server_->contents(ns("a"));
+  EXPECT_THAT(contents, SizeIs(ids.size()));
+  EXPECT_THAT(contents, testing::Each(testing::HasSubstr(R"("y" : 1)")));
+}
+
 TEST_F(TargetSeam, ADuplicateInAnotherUniqueIndexIsAFailureOfThatDocumentAlone) {
   const Twin a = twin("a");
   target_->create_indexes(a, specs({R"({"key":{"x":1},"name":"x","unique":true})"}));

@@ -94,6 +94,21 @@ def test_a_clustered_collection_under_load_and_kill_9(pair, plm):
 
 
 @both_modes
+def test_fractions_as_keys_of_a_clustered_collection_are_inserted_again(pair, plm):
+    """Of a fraction that is there already 6.0 does not say so: it fails to name it."""
+    source = pair.source.admin.a
+    not_confirmed = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
+    follow(plm)
+    create_clustered(source, "parts")
+    with failing(pair.target, ["insert"], 2, **not_confirmed):
+        source.parts.insert_many([{"_id": n + 0.5} for n in range(100)])
+        applied(plm, pair)
+    assert plm.status()["parked"]["count"] == 0
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
+
+
+@both_modes
 def test_clustered_collections_that_became_capped_arrive(pair, plm):
     """No server creates one, but each makes one of a clustered collection."""
     source, keys = pair.source.admin.a, itertools.count(1)
