@@ -241,16 +241,20 @@ def prepare_copy(client: MongoClient) -> None:
     client.a.small.create_index("n")
 
 
-def start(plm: Plm) -> None:
+def until_done(request: Callable[[], Any], plm: Plm, state: str) -> None:
     """Once more as long as it is refused: who asks is told, and nothing is tried again for him."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            plm.start(replaceTarget=True, cloneReadBatchSize="500KB")
+            request()
             return
         except Refused as refused:
             assert refused.http_status in (409, 503) and time.monotonic() < deadline, refused
-            assert plm.status()["state"] == "idle"
+            assert plm.status()["state"] == state
+
+
+def start(plm: Plm, state: str = "idle") -> None:
+    until_done(lambda: plm.start(replaceTarget=True, cloneReadBatchSize="500KB"), plm, state)
 
 
 def forget(plm: Plm) -> None:
@@ -269,3 +273,69 @@ def test_passing_errors_in_the_copy(pair, plm, where):
             assert made.all_given(), f"plm does not send this; {name}"
         assert differences(pair.source, pair.target, synchronising=True) == [], name
         forget(plm)
+
+
+# ---- In finalize -----------------------------------------------------------------------------------------------------
+FINALIZING: dict[str, Where] = {
+    "the source's collections": Where("source", ("listCollections",), "listing the collections"),
+    "the source's indexes": Where("source", ("listIndexes",), "listing the indexes"),
+    "the end": Where("source", ("appendOplogNote",), "writing a note to the oplog"),
+    "the source's documents": Where("source", ("find",), "", {"namespace": "a.b"}),
+    "the target's documents": Where("target", ("find",), "", {"namespace": "a.b"}),
+    "the target's collections": Where("target", ("listCollections",)),
+    "the target's indexes": Where("target", ("listIndexes",)),
+    "options and indexes made real": Where("target", ("collMod",), writes=True),
+    "saves": Where("target", ("commitTransaction",), "sav", writes=True),
+}
+
+
+def prepare_finalize(client: MongoClient) -> None:
+    fill(client, "a", "b", 300)
+    client.a.b.create_index("n")
+    client.a.b.create_index("once", unique=True, sparse=True)
+    client.a.b.create_index("when", expireAfterSeconds=10**8)
+    client.a.b.create_index("hidden", hidden=True)
+    client.a.create_collection("ring", capped=True, size=100_000, max=100)
+    client.a.ring.insert_many([{"_id": -n} for n in range(50)])
+    client.a.create_collection("series", timeseries={"timeField": "t"}, expireAfterSeconds=10**8)
+    client.a.create_collection("view", viewOn="b", pipeline=[{"$match": {"n": 1}}])
+
+
+@pytest.mark.parametrize("where", FINALIZING.values(), ids=FINALIZING)
+def test_passing_errors_in_finalize(pair, plm, where):
+    prepare_finalize(pair.source.admin)
+    plm.run()
+    for name, answer in where.answers(FEW).items():
+        start(plm, "finalized")
+        plm.wait_synced()
+        with trouble(pair, where, answer, 1) as made:
+            until_done(plm.finalize, plm, "running")
+            status = plm.wait_state("finalized")
+            assert made.all_given(), f"plm does not send this; {name}"
+        assert status["finalization"]["differences"] == [], name
+        assert differences(pair.source, pair.target) == [], name
+
+
+NAMED = {name: where for name, where in FINALIZING.items() if name != "saves"}  # the request itself is refused
+
+
+@pytest.mark.parametrize("where", NAMED.values(), ids=NAMED)
+def test_other_errors_in_finalize_are_named(pair, plm, where):
+    """The job fails and goes on when it is told to, or it is finalized with a report of what could not be done."""
+    prepare_finalize(pair.source.admin)
+    plm.run()
+    for name, answer in FATAL.items():
+        start(plm, "finalized")
+        plm.wait_synced()
+        with trouble(pair, where, answer, None) as made:
+            plm.finalize()
+            status = plm.wait_for("an end", lambda status: status["state"] in ("failed", "finalized"))
+            assert made.all_given(), f"plm does not send this; {name}"
+        if status["state"] == "finalized":
+            report = status["finalization"]
+            assert SERVERS_WORDS in str(report["differences"]) + str(report["unsuccessfulIndexes"])
+            continue
+        assert where.doing in status["error"] and SERVERS_WORDS in status["error"]
+        plm.resume(fromFailure=True)
+        plm.wait_state("finalized")
+        assert differences(pair.source, pair.target) == [], name
