@@ -275,6 +275,35 @@ def test_passing_errors_in_the_copy(pair, plm, where):
         forget(plm)
 
 
+BEGUN = {name: where for name, where in COPYING.items() if name != "saves"}  # without one no job begins
+
+
+@pytest.mark.parametrize("where", BEGUN.values(), ids=BEGUN)
+def test_other_errors_in_the_copy_are_named(pair, plm, where):
+    """An index is one of the warnings, and finalize tries it again; anything else fails the job, which can go on."""
+    prepare_copy(pair.source.admin)
+    plm.run()
+    start(plm)
+    forget(plm)
+    for name, answer in FATAL.items():
+        with trouble(pair, where, answer, None) as made:
+            start(plm)
+            status = plm.wait_for("an end", lambda status: status["state"] == "failed" or copied(status))
+            assert made.all_given(), f"plm does not send this; {name}"
+        if status["state"] == "running":
+            assert SERVERS_WORDS in str(status["warnings"])
+        else:
+            assert where.doing in status["error"] and SERVERS_WORDS in status["error"]
+            plm.resume(fromFailure=True)
+            plm.wait_synced()
+        plm.finish()
+        assert differences(pair.source, pair.target) == [], name
+
+
+def copied(status: dict[str, Any]) -> bool:
+    return status["initialSync"]["completed"]
+
+
 # ---- In finalize -----------------------------------------------------------------------------------------------------
 FINALIZING: dict[str, Where] = {
     "the source's collections": Where("source", ("listCollections",), "listing the collections"),
