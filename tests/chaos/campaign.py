@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
-import signal
 import statistics
-import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from queue import Empty
+
+from lab.workers import results
 
 from .execute import Lab, Outcome
 from .faults import Redone
@@ -102,16 +101,16 @@ class Total:
 def run(seeds: range, settings: Settings) -> Total:
     """Prints a line for each run, and a total; stops at the first failure unless told to keep going."""
     total = Total()
-    results = _results(seeds, settings)
+    outcomes = results(seeds, partial(_worker, settings), settings.jobs, settings.minutes)
     try:
-        for outcome in results:
+        for outcome in outcomes:
             total.add(outcome)
             print(describe(outcome), flush=True)
             if outcome.failures and not settings.keep_going:
                 break
     finally:
-        results.close()
-    print(total.details(), total.text(), sep="\n", flush=True)
+        outcomes.close()
+        print(total.details(), total.text(), sep="\n", flush=True)
     return total
 
 
@@ -132,64 +131,30 @@ def describe(outcome: Outcome) -> str:
 
 
 # -- workers -----------------------------------------------------------------------------------------------------------
-def _results(seeds: range, settings: Settings) -> Iterator[Outcome]:
-    """Each worker has servers of its own, and takes every n-th seed."""
-    context = multiprocessing.get_context("spawn")
-    done, stop = context.Queue(), context.Event()
-    deadline = time.time() + settings.minutes * 60 if settings.minutes else None
-    workers = [
-        context.Process(target=_work, args=(seeds[number :: settings.jobs], settings, deadline, done, stop))
-        for number in range(settings.jobs)
-    ]
-    for worker in workers:
-        worker.start()
-    try:
-        under_way = len(workers)
-        while under_way:
-            try:
-                result = done.get(timeout=1)
-            except Empty:
-                if not any(worker.is_alive() for worker in workers):
-                    raise RuntimeError("all workers ended") from None
-                continue
-            if isinstance(result, str):
-                raise RuntimeError(result)
-            if result is None:
-                under_way -= 1
-            else:
-                yield result
-    finally:
-        stop.set()
-        for worker in workers:
-            worker.join()
-
-
-def _work(seeds: range, settings: Settings, deadline: float | None, done, stop) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers are ended, too
+@contextmanager
+def _worker(settings: Settings) -> Iterator[Callable[[int], Outcome]]:
     folder = Path(tempfile.mkdtemp(prefix="plm-chaos-"))
-    lab = None
-    seed: int | None = None
-    try:
-        lab = Lab(folder)
-        for seed in seeds:
-            if stop.is_set() or (deadline and time.time() > deadline):
-                break
+    lab = Lab(folder)
+
+    def do(seed: int) -> Outcome:
+        nonlocal lab
+        try:
             outcome = lab.run(plan(seed))
             if outcome.failures or outcome.void or outcome.is_slow:
                 _write_down(lab, outcome, settings)
             outcome.log = ""
-            done.put(outcome)
             if outcome.void:
                 lab.close()
                 lab = Lab(folder)
-        done.put(None)
-    except BaseException:
-        if lab:
+            return outcome
+        except BaseException:
             _keep_logs(lab, settings.found / f"seed-{seed}")
-        done.put(f"seed {seed}: {traceback.format_exc()}")
+            raise
+
+    try:
+        yield do
     finally:
-        if lab:
-            lab.close()
+        lab.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import tempfile
 import time
-import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from queue import Empty
+
+from lab.workers import results
 
 from . import schedule as schedules
 from .execute import Lab, Outcome
@@ -30,6 +31,7 @@ class Settings:
     keep_going: bool = False  # after a difference
     shrink_seconds: float = 180
     found: Path = Path("build/differential")  # where differing schedules and their logs go
+    verbose: bool = False  # counts commands and errors of the source, too
 
 
 @dataclass
@@ -72,6 +74,15 @@ class Total:
             f"{each:.1f} s a schedule, {seconds:.0f} s in all, {len(self.differing)} differences"
         )
 
+    def details(self) -> str:
+        return "\n".join(
+            (
+                f"done: {dict(self.done.most_common())}",
+                f"finalized under writes: {dict(self.finalized)}",
+                f"refused by the source: {dict(self.refused.most_common(40))}",
+            )
+        )
+
 
 Task = int | Path  # a seed, or a kept case
 
@@ -80,15 +91,21 @@ def run(tasks: Iterable[Task], settings: Settings) -> Total:
     """Prints a line for each difference and a total; stops at the first one unless told to keep going."""
     began = time.monotonic()
     total = Total()
-    for result in _results(tasks, settings):
-        total.add(result)
-        if result.outcome.differences:
-            print(describe(result), flush=True)
-            if not settings.keep_going:
-                break
-        elif total.schedules % 50 == 0:
-            print(f"{result.name}: {total.text(time.monotonic() - began)}", flush=True)
-    print(total.text(time.monotonic() - began), flush=True)
+    outcomes = results(tasks, partial(_worker, settings), settings.jobs, settings.minutes)
+    try:
+        for result in outcomes:
+            total.add(result)
+            if result.outcome.differences:
+                print(describe(result), flush=True)
+                if not settings.keep_going:
+                    break
+            elif total.schedules % 50 == 0:
+                print(f"{result.name}: {total.text(time.monotonic() - began)}", flush=True)
+    finally:
+        outcomes.close()
+        print(total.text(time.monotonic() - began), flush=True)
+        if settings.verbose:
+            print(total.details(), flush=True)
     return total
 
 
@@ -100,64 +117,17 @@ def describe(result: Result) -> str:
 
 
 # -- workers -----------------------------------------------------------------------------------------------------------
-def _results(tasks: Iterable[Task], settings: Settings) -> Iterator[Result]:
-    """Each worker has a pair of servers of its own."""
-    context = multiprocessing.get_context("spawn")
-    todo, done = context.Queue(), context.Queue()
-    stop = context.Event()
-    deadline = time.time() + settings.minutes * 60 if settings.minutes else None
-    remaining = iter(tasks)
-    under_way = 0
-    workers = [context.Process(target=_work, args=(settings, todo, done, stop)) for _ in range(settings.jobs)]
-    for worker in workers:
-        worker.start()
-    try:
-        for _ in range(settings.jobs):
-            under_way += _feed(remaining, todo, deadline)
-        while under_way:
-            try:
-                result = done.get(timeout=1)
-            except Empty:
-                if not any(worker.is_alive() for worker in workers):
-                    raise RuntimeError("all workers ended") from None
-                continue
-            under_way -= 1
-            if isinstance(result, str):
-                raise RuntimeError(result)
-            under_way += _feed(remaining, todo, deadline)
-            yield result
-    finally:
-        stop.set()
-        for worker in workers:
-            todo.put(None)
-        for worker in workers:
-            worker.join()
-
-
-def _feed(remaining: Iterator[Task], todo: multiprocessing.Queue, deadline: float | None) -> int:
-    """How many tasks were handed out: one or none."""
-    if deadline and time.time() > deadline:
-        return 0
-    task = next(remaining, None)
-    if task is None:
-        return 0
-    todo.put(task)
-    return 1
-
-
-def _work(settings: Settings, todo, done, stop) -> None:
+@contextmanager
+def _worker(settings: Settings) -> Iterator[Callable[[Task], Result]]:
     folder = Path(tempfile.mkdtemp(prefix="plm-differential-"))
-    lab = None
-    task: Task | None = None
+    lab = Lab(folder)
     try:
-        lab = Lab(folder)
-        while (task := todo.get()) is not None and not stop.is_set():
-            done.put(_one(lab, task, settings))
-    except BaseException:
-        done.put(f"{task}: {traceback.format_exc()}\n{lab.logs() if lab else ''}")
+        yield lambda task: _one(lab, task, settings)
+    except BaseException as error:
+        error.add_note(lab.logs())
+        raise
     finally:
-        if lab:
-            lab.close()
+        lab.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
