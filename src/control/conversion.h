@@ -67,7 +67,8 @@ class Conversion {
   Cancelled cancelled_;
   Drive drive_;
   Progress progress_;
-  std::vector<StoreChange> changes_;  // the save that begins it
+  std::vector<Namespace> lost_views_;  // see adopt_final_listing
+  std::vector<StoreChange> changes_;   // the save that begins it
   std::unique_ptr<Finalizer> finalizer_;
   TaskGroup threads_;  // they end before the finalizer
 };

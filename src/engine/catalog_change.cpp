@@ -85,6 +85,7 @@ void drop_views(const std::string& database, Catalog& catalog) {
 Collection* apply_to_catalog(const SchemaChange& change, ChangeOutcome outcome, Catalog& catalog) {
   using Kind = SchemaChange::Kind;
   if (change.replaced) catalog.remove(*change.replaced);
+  if (change.replaces_view) catalog.remove_view(change.ns.for_users());
   switch (change.kind) {
     case Kind::none:
       return nullptr;

@@ -2,13 +2,37 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include "base/log.h"
 #include "bson/order.h"
 
 namespace plm {
 
-void adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& report) {
+namespace {
+
+std::vector<Namespace> adopt_views(const Listing& listing, Catalog& catalog, FinalReport& report) {
+  std::set<Namespace> listed;
+  for (const CollectionSpec& spec : listing.collections) {
+    if (!spec.is_view()) continue;
+    listed.insert(spec.ns);
+    if (catalog.find_view(spec.ns) == nullptr) {
+      report.differences.push_back("view " + spec.ns.text() + " is on the source and was not replicated");
+    } else {
+      catalog.put_view(spec);
+    }
+  }
+  std::vector<Namespace> lost;
+  for (const auto& [ns, view] : catalog.views()) {
+    if (!listing.unsettled.contains(ns.database) && !listed.contains(ns)) lost.push_back(ns);
+  }
+  for (const Namespace& ns : lost) catalog.remove_view(ns);
+  return lost;
+}
+
+}  // namespace
+
+std::vector<Namespace> adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& report) {
   std::vector<Uuid> listed;
   for (const CollectionSpec& spec : listing.collections) {
     if (spec.is_view()) continue;
@@ -39,6 +63,7 @@ void adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& 
       report.differences.push_back(collection.spec.ns.text() + " is on the target and not on the source");
     }
   }
+  return adopt_views(listing, catalog, report);
 }
 
 namespace {

@@ -404,7 +404,7 @@ TEST(AdoptFinalListing, TakesTheSourcesRealForm) {
   list(4, "unknown");
   FinalReport report;
   (void)catalog.take_changes();
-  adopt_final_listing(listing, catalog, report);
+  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).empty());
   const Collection& same = *catalog.find(uuid_of(1));
   ASSERT_EQ(same.indexes.size(), 1U);
   EXPECT_EQ(same.indexes[0].spec.name(), "new");
@@ -413,6 +413,26 @@ TEST(AdoptFinalListing, TakesTheSourcesRealForm) {
   EXPECT_EQ(report.differences, (std::vector<std::string>{"db.other of the source is db.renamed on the target",
                                                           "db.unknown is on the source and was not replicated",
                                                           "db.gone is on the target and not on the source"}));
+}
+
+TEST(AdoptFinalListing, TellsTheViewsThatTheSourceHasLost) {
+  const auto view = [](const char* database, const char* name, const char* on) {
+    return CollectionSpec{
+        {database, name}, CollectionKind::view, {}, json(std::string(R"({"viewOn": ")") + on + R"("})"), {}};
+  };
+  Catalog catalog;
+  for (const char* name : {"kept", "lost"}) catalog.put_view(view("db", name, "a"));
+  catalog.put_view(view("busy", "perhaps", "a"));
+  (void)catalog.take_changes();
+  Listing listing;
+  listing.collections = {view("db", "kept", "b"), view("db", "new", "a")};
+  listing.unsettled = {"busy"};
+  FinalReport report;
+  EXPECT_EQ(adopt_final_listing(listing, catalog, report), (std::vector<Namespace>{{"db", "lost"}}));
+  EXPECT_EQ(report.differences, (std::vector<std::string>{"view db.new is on the source and was not replicated"}));
+  EXPECT_EQ(catalog.find_view({"db", "lost"}), nullptr);
+  EXPECT_EQ(catalog.find_view({"db", "kept"})->options["viewOn"].as_string(), "b");
+  EXPECT_NE(catalog.find_view({"busy", "perhaps"}), nullptr);
 }
 
 TEST(AdoptFinalListing, BelievesTheStreamWhereTheListingIsNotSettled) {
@@ -425,7 +445,7 @@ TEST(AdoptFinalListing, BelievesTheStreamWhereTheListingIsNotSettled) {
   Listing listing;
   listing.unsettled = {"busy"};
   FinalReport report;
-  adopt_final_listing(listing, catalog, report);
+  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).empty());
   EXPECT_TRUE(report.differences.empty());
   EXPECT_EQ(catalog.find(uuid_of(1))->indexes.size(), 1U);
 }
@@ -443,7 +463,7 @@ TEST(AdoptFinalListing, ReportsWhatTheSourceIsStillBuilding) {
   catalog.add(std::move(collection));
   listing.collections.push_back(spec);
   FinalReport report;
-  adopt_final_listing(listing, catalog, report);
+  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).empty());
   ASSERT_EQ(report.failed_indexes.size(), 1U);
   EXPECT_EQ(report.failed_indexes[0].kind, FailedIndex::Kind::incomplete);
   EXPECT_EQ(report.failed_indexes[0].name, "slow");

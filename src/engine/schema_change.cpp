@@ -172,6 +172,40 @@ SchemaChange change_indexes(const ChangeEvent& event, Catalog& catalog, SchemaCh
   return out;
 }
 
+SchemaChange plan_by_kind(const ChangeEvent& event, Catalog& catalog, const Filter& filter) {
+  switch (event.kind) {
+    case EventKind::create:
+      return create(event, catalog, filter);
+    case EventKind::rename:
+      return rename(event, catalog, filter);
+    case EventKind::drop:
+      return drop(event, catalog);
+    case EventKind::modify:
+      return modify(event, catalog, filter);
+    case EventKind::create_indexes:
+      return change_indexes(event, catalog, SchemaChange::Kind::create_indexes);
+    case EventKind::drop_indexes:
+      return change_indexes(event, catalog, SchemaChange::Kind::drop_indexes);
+    case EventKind::drop_database: {
+      // Its collections have events of their own, its views have none.
+      SchemaChange out;
+      out.ns.database = event.database;
+      out.kind = SchemaChange::Kind::drop_views;
+      return out;
+    }
+    case EventKind::insert:
+    case EventKind::update:
+    case EventKind::replace:
+    case EventKind::erase:
+    case EventKind::ignored:
+      break;
+  }
+  CHECK(!"not a DDL event");
+  return {};
+}
+
+// ---- collMod -------------------------------------------------------------------------
+
 }  // namespace
 
 std::string_view name_of(SchemaChange::Kind kind) {
@@ -207,39 +241,15 @@ std::string_view name_of(SchemaChange::Kind kind) {
   return {};
 }
 
+// A dropDatabase that is interrupted has dropped the views and told nobody (seen
+// on 6.0.5): they are known to be gone when something else has their name.
 SchemaChange plan_schema_change(const ChangeEvent& event, Catalog& catalog, const Filter& filter) {
-  switch (event.kind) {
-    case EventKind::create:
-      return create(event, catalog, filter);
-    case EventKind::rename:
-      return rename(event, catalog, filter);
-    case EventKind::drop:
-      return drop(event, catalog);
-    case EventKind::modify:
-      return modify(event, catalog, filter);
-    case EventKind::create_indexes:
-      return change_indexes(event, catalog, SchemaChange::Kind::create_indexes);
-    case EventKind::drop_indexes:
-      return change_indexes(event, catalog, SchemaChange::Kind::drop_indexes);
-    case EventKind::drop_database: {
-      // Its collections have events of their own, its views have none.
-      SchemaChange out;
-      out.ns.database = event.database;
-      out.kind = SchemaChange::Kind::drop_views;
-      return out;
-    }
-    case EventKind::insert:
-    case EventKind::update:
-    case EventKind::replace:
-    case EventKind::erase:
-    case EventKind::ignored:
-      break;
-  }
-  CHECK(!"not a DDL event");
-  return {};
+  using Kind = SchemaChange::Kind;
+  SchemaChange out = plan_by_kind(event, catalog, filter);
+  const bool takes_name = out.kind == Kind::create || out.kind == Kind::copy || out.kind == Kind::rename;
+  out.replaces_view = takes_name && catalog.find_view(out.ns.for_users()) != nullptr;
+  return out;
 }
-
-// ---- collMod -------------------------------------------------------------------------
 
 namespace {
 

@@ -35,6 +35,7 @@ struct SchemaChange {
   Uuid collection;                 // nil for views
   Namespace ns;                    // of the result: the new name for a rename
   std::optional<Uuid> replaced;    // known collection that makes way
+  bool replaces_view = false;      // the catalog has a view of that name, which no event has dropped
   bson::Document options;          // create, copy, create_view: options; modify, modify_view: the collMod's fields
   std::vector<IndexSpec> indexes;  // create_indexes, drop_indexes
   bool needs_listing = false;      // copy: options and indexes have to be asked of the source; a nil UUID, too

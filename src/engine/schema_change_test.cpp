@@ -344,6 +344,19 @@ TEST_F(SchemaChangeTest, ADroppedDatabaseLosesItsViews) {
   EXPECT_EQ(plan(1).kind, Kind::drop);
 }
 
+// A dropDatabase that was interrupted has dropped the view.
+TEST_F(SchemaChangeTest, WhatHasTheNameOfAViewReplacesIt) {
+  catalog_.put_view({kNs, CollectionKind::view, {}, {}, {}});
+  create(kNs, "{}", false);
+  const SchemaChange change = plan();
+  EXPECT_EQ(change.kind, Kind::create);
+  EXPECT_TRUE(change.replaces_view);
+  (void)apply_to_catalog(change, {}, catalog_);
+  EXPECT_EQ(catalog_.find_view(kNs), nullptr);
+  create({"db", "d"}, "{}", false);
+  EXPECT_FALSE(plan().replaces_view);
+}
+
 // ---- collMod and indexes --------------------------------------------------------
 
 TEST_F(SchemaChangeTest, KnownCollectionsAndViewsAreModified) {

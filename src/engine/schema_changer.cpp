@@ -133,6 +133,9 @@ Status SchemaChanger::carry_out() {
   if (change.replaced) {
     if (auto dropped = drop(*change.replaced); !dropped) return dropped;
   }
+  if (change.replaces_view) {
+    if (auto dropped = drop_replaced_view(); !dropped) return dropped;
+  }
   switch (change.kind) {
     case SchemaChange::Kind::none:
     case SchemaChange::Kind::create_indexes:
@@ -230,6 +233,21 @@ Status SchemaChanger::modify_twin(const Twin& twin, bson::View modification) {
     return {};
   }
   return fail(modified.error().within("collMod of " + twin.ns.text()));
+}
+
+// Once: the name may then be that of the collection, which a view's drop would drop.
+Status SchemaChanger::drop_replaced_view() {
+  if (pending_->view_is_gone) return {};
+  const Namespace name = pending_->change.ns.for_users();
+  // A process before this one may have come so far.
+  const Collection* collection = parts_.catalog.find(pending_->change.collection);
+  const bool has_name = collection != nullptr && collection->ref && collection->ref->twin.ns.for_users() == name;
+  if (!has_name) {
+    if (auto dropped = parts_.target.drop_view(name); !dropped) return dropped;
+    log::info("a view is dropped, whose name something else has on the source", {{"namespace", name.text()}});
+  }
+  pending_->view_is_gone = true;
+  return {};
 }
 
 Status SchemaChanger::drop_indexes() {

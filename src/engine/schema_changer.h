@@ -62,7 +62,8 @@ class SchemaChanger {
     Stage stage = Stage::draining;
     std::uint64_t intent_save = 0;  // 0: not begun
     std::uint64_t result_save = 0;
-    SteadyTime last_abort{};  // of index builds in the way
+    SteadyTime last_abort{};    // of index builds in the way
+    bool view_is_gone = false;  // the one that the change replaces
     ChangeOutcome outcome;
   };
 
@@ -81,6 +82,7 @@ class SchemaChanger {
   Status rename();
   Status modify();
   Status modify_twin(const Twin& twin, bson::View modification);
+  Status drop_replaced_view();
   Status drop_indexes();
   Status change_views();
   void take_into_catalog();

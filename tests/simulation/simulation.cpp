@@ -285,7 +285,7 @@ class Simulation {
     if (!listing) return fail_with(listing.error().message);
     FinalReport report;
     Catalog catalog = std::move(process_->pipeline->router().catalog());
-    adopt_final_listing(*listing, catalog, report);
+    if (!adopt_final_listing(*listing, catalog, report).empty()) return fail_with("a view is gone without an event");
     Progress progress;
     auto finalizer = std::make_unique<Finalizer>(source_, process_->target, clock_, progress, catalog, report, seed_);
     faults_.switch_on();

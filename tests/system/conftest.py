@@ -8,12 +8,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
@@ -183,6 +185,20 @@ def slow_command(server: ReplicaSet, command: str, milliseconds: int = 150) -> A
 def failing(server: ReplicaSet, commands: list[str], times: int, **answer: Any) -> AbstractContextManager[None]:
     """The next of these commands that plm sends get this answer."""
     return fail_commands(server, {"times": times}, appName=CLIENT["appName"], failCommands=commands, **answer)
+
+
+def lose_views(server: ReplicaSet, name: str) -> None:
+    """Interrupts the drop of a database. Its collections are gone then, with an event each; so are its views, with none."""
+    database, comment = server.admin[name], "to be interrupted"
+    with ThreadPoolExecutor(1) as pool:
+        with fault_point(server, "dropDatabaseHangAfterAllCollectionsDrop"):
+            dropped = pool.submit(database.command, "dropDatabase", comment=comment)
+            while list(database.list_collections()):
+                time.sleep(0.01)
+            (running,) = server.admin.admin.command("currentOp", **{"command.comment": comment})["inprog"]
+            server.admin.admin.command("killOp", op=running["opid"])
+        with pytest.raises(OperationFailure):
+            dropped.result()
 
 
 def copying(status: dict) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 from bson import Timestamp
-from conftest import CLIENT, SMALL_STEPS
+from conftest import CLIENT, SMALL_STEPS, lose_views
 from lab.compare import differences
 from lab.daemon import Plm, Refused, Status, replicated_time
 from lab.load import fill
@@ -145,3 +145,23 @@ def test_killed_where(pair: Pair, plm: Plm, side: str, command: str, before: int
     killed.done()
     assert differences(pair.source, pair.target) == []
     assert plm.status()["finalization"]["unsuccessfulIndexes"] == []
+
+
+def test_killed_while_a_collection_takes_the_name_of_a_view(pair: Pair, plm: Plm):
+    """The view was dropped without an event. The next process must not take the collection for it."""
+    client = pair.source.admin
+    client.lossy.a.insert_one({"_id": 1})
+    client.lossy.create_collection("w", viewOn="a", pipeline=[])
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    lose_views(pair.source, "lossy")
+    client.lossy.early.insert_many([{"_id": n} for n in range(10)])
+    plm.wait_applied(pair.source.cluster_time())
+    killed = Killed(plm, pair.target, "renameCollection", 0)
+    client.lossy.early.rename("w")
+    killed.done()
+    until(plm, "at work", lambda status: status["state"] == "running")
+    plm.wait_applied(pair.source.cluster_time())
+    plm.finish()
+    assert differences(pair.source, pair.target) == []
