@@ -204,8 +204,6 @@ SchemaChange plan_by_kind(const ChangeEvent& event, Catalog& catalog, const Filt
   return {};
 }
 
-// ---- collMod -------------------------------------------------------------------------
-
 }  // namespace
 
 std::string_view name_of(SchemaChange::Kind kind) {
@@ -250,6 +248,8 @@ SchemaChange plan_schema_change(const ChangeEvent& event, Catalog& catalog, cons
   out.replaces_view = takes_name && catalog.find_view(out.ns.for_users()) != nullptr;
   return out;
 }
+
+// ---- collMod -------------------------------------------------------------------------
 
 namespace {
 
