@@ -370,13 +370,6 @@ PROCESSES = (
         _of("test_ddl", "test_views_that_an_interrupted_drop_of_their_database_has_dropped", "exact", "portable"),
     ),
     Guard(
-        "the view that makes way is dropped once",
-        "engine/schema_changer.cpp",
-        "if (pending_->view_is_gone) return {};",
-        "if (pending_->view_is_gone && !REMOVED) return {};",
-        _of("test_ddl", "test_views_that_an_interrupted_drop_of_their_database_has_dropped", "exact", "portable"),
-    ),
-    Guard(
         "a view whose name a collection has is not made again",
         "engine/router.cpp",
         "if (!taken.contains(ns)) startup",
