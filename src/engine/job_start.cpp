@@ -130,6 +130,16 @@ Status match_twins(SavedJob& job, const std::unordered_map<Uuid, Namespace, Uuid
   return {};
 }
 
+// A twin got the name of a view that no event has dropped: see SchemaChange. To
+// make that view again, or to drop it again, would drop the twin.
+void forget_replaced_views(Catalog& catalog) {
+  for (const auto& [uuid, collection] : catalog.collections()) {
+    if (!collection.ref) continue;
+    const Namespace name = collection.ref->twin.ns.for_users();
+    if (catalog.find_view(name) != nullptr) catalog.remove_view(name);
+  }
+}
+
 // Twins that were created without their UUID having been saved: empty ones of a
 // wanted name. They go, so that their names are free for what the stream brings.
 Status drop_unfinished_twins(const SavedJob& job, Target& target,
@@ -173,6 +183,7 @@ Result<std::optional<SavedJob>> match_target(Target& target, StateStore& store) 
   auto names = names_on_target(target, *databases);
   if (!names) return fail(std::move(names.error()));
   if (auto matched = match_twins(**job, *names); !matched) return fail(std::move(matched.error()));
+  forget_replaced_views((*job)->catalog);
   if (auto dropped = drop_unfinished_twins(**job, target, *names); !dropped) return fail(std::move(dropped.error()));
   if (auto shut_out = shut_out_copies(**job, target); !shut_out) return fail(std::move(shut_out.error()));
   return job;

@@ -1,7 +1,6 @@
 #include "engine/router.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -40,14 +39,7 @@ Router::Router(Parts parts, Settings settings, SavedJob job, std::vector<Applier
     copying_.add(collection);
     if (collection.data_copied() && collection.count_indexes(IndexState::waiting) > 0) indexing_.add(collection);
   }
-  // A collection that has the name of a view took it in the change that is met next.
-  std::set<Namespace> taken;
-  for (const auto& [uuid, collection] : catalog_.collections()) {
-    if (collection.ref) taken.insert(collection.ref->twin.ns.for_users());
-  }
-  for (const auto& [ns, view] : catalog_.views()) {
-    if (!taken.contains(ns)) startup_views_.push_back(ns);
-  }
+  for (const auto& [ns, view] : catalog_.views()) startup_views_.push_back(ns);
   publish();
 }
 

@@ -239,13 +239,8 @@ Status SchemaChanger::modify_twin(const Twin& twin, bson::View modification) {
 Status SchemaChanger::drop_replaced_view() {
   if (pending_->view_is_gone) return {};
   const Namespace name = pending_->change.ns.for_users();
-  // A process before this one may have come so far.
-  const Collection* collection = parts_.catalog.find(pending_->change.collection);
-  const bool has_name = collection != nullptr && collection->ref && collection->ref->twin.ns.for_users() == name;
-  if (!has_name) {
-    if (auto dropped = parts_.target.drop_view(name); !dropped) return dropped;
-    log::info("a view is dropped, whose name something else has on the source", {{"namespace", name.text()}});
-  }
+  if (auto dropped = parts_.target.drop_view(name); !dropped) return dropped;
+  log::info("a view is dropped, whose name something else has on the source", {{"namespace", name.text()}});
   pending_->view_is_gone = true;
   return {};
 }

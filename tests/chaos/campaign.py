@@ -133,29 +133,28 @@ def describe(outcome: Outcome) -> str:
 # -- workers -----------------------------------------------------------------------------------------------------------
 @contextmanager
 def _worker(settings: Settings) -> Iterator[Callable[[int], Outcome]]:
-    folder = Path(tempfile.mkdtemp(prefix="plm-chaos-"))
-    lab = Lab(folder)
+    with tempfile.TemporaryDirectory(prefix="plm-chaos-", ignore_cleanup_errors=True) as folder:
+        lab = Lab(Path(folder))
 
-    def do(seed: int) -> Outcome:
-        nonlocal lab
+        def do(seed: int) -> Outcome:
+            nonlocal lab
+            try:
+                outcome = lab.run(plan(seed))
+                if outcome.failures or outcome.void or outcome.is_slow:
+                    _write_down(lab, outcome, settings)
+                outcome.log = ""
+                if outcome.void:
+                    lab.close()
+                    lab = Lab(Path(folder))
+                return outcome
+            except BaseException:
+                _keep_logs(lab, settings.found / f"seed-{seed}")
+                raise
+
         try:
-            outcome = lab.run(plan(seed))
-            if outcome.failures or outcome.void or outcome.is_slow:
-                _write_down(lab, outcome, settings)
-            outcome.log = ""
-            if outcome.void:
-                lab.close()
-                lab = Lab(folder)
-            return outcome
-        except BaseException:
-            _keep_logs(lab, settings.found / f"seed-{seed}")
-            raise
-
-    try:
-        yield do
-    finally:
-        lab.close()
-        shutil.rmtree(folder, ignore_errors=True)
+            yield do
+        finally:
+            lab.close()
 
 
 def _write_down(lab: Lab, outcome: Outcome, settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections import Counter
@@ -119,16 +118,15 @@ def describe(result: Result) -> str:
 # -- workers -----------------------------------------------------------------------------------------------------------
 @contextmanager
 def _worker(settings: Settings) -> Iterator[Callable[[Task], Result]]:
-    folder = Path(tempfile.mkdtemp(prefix="plm-differential-"))
-    lab = Lab(folder)
-    try:
-        yield lambda task: _one(lab, task, settings)
-    except BaseException as error:
-        error.add_note(lab.logs())
-        raise
-    finally:
-        lab.close()
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="plm-differential-", ignore_cleanup_errors=True) as folder:
+        lab = Lab(Path(folder))
+        try:
+            yield lambda task: _one(lab, task, settings)
+        except BaseException as error:
+            error.add_note(lab.logs())
+            raise
+        finally:
+            lab.close()
 
 
 def _one(lab: Lab, task: Task, settings: Settings) -> Result:

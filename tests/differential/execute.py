@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -300,10 +300,14 @@ def _abort(session: ClientSession) -> None:
     session.end_session()
 
 
+def _fail(side: ReplicaSet, mode: Any, commands: Iterable[str], answer: dict[str, Any]) -> None:
+    """These commands of plm get this answer, in this mode of fault points."""
+    side.fail_point("failCommand", mode, failCommands=list(commands), appName=CLIENT["appName"], **answer)
+
+
 def _slow_down(side: ReplicaSet, commands: list[str], milliseconds: int) -> None:
     """Each of these commands of plm takes so much longer, until the server is healed."""
-    block = {"blockConnection": True, "blockTimeMS": milliseconds, "appName": CLIENT["appName"]}
-    side.fail_point("failCommand", "alwaysOn", failCommands=commands, **block)
+    _fail(side, "alwaysOn", commands, {"blockConnection": True, "blockTimeMS": milliseconds})
 
 
 class _Daemon:
@@ -379,8 +383,8 @@ class _Daemon:
 
     def make_unreliable(self) -> None:
         for side, how in self.schedule.unreliable.items():
-            data = {"appName": CLIENT["appName"], "failCommands": PLM_COMMANDS, **how["answer"]}
-            getattr(self.pair, side).fail_point("failCommand", {"activationProbability": how["probability"]}, **data)
+            mode = {"activationProbability": how["probability"]}
+            _fail(getattr(self.pair, side), mode, PLM_COMMANDS, how["answer"])
 
     def status(self) -> Status:
         try:
@@ -462,5 +466,4 @@ class _Daemon:
         self._until(what, lambda status: status["initialSync"]["collections"][part] or time.monotonic() > end)
 
     def _fault(self, side: str, commands: list[str], times: int, answer: dict[str, Any]) -> None:
-        data = {"appName": CLIENT["appName"], "failCommands": commands, **answer}
-        getattr(self.pair, side).fail_point("failCommand", {"times": times}, **data)
+        _fail(getattr(self.pair, side), {"times": times}, commands, answer)

@@ -370,17 +370,10 @@ PROCESSES = (
         _of("test_ddl", "test_views_that_an_interrupted_drop_of_their_database_has_dropped", "exact", "portable"),
     ),
     Guard(
-        "a view whose name a collection has is not made again",
-        "engine/router.cpp",
-        "if (!taken.contains(ns)) startup",
-        "if (!taken.contains(ns) || REMOVED) startup",
-        ("test_kill_points.py::test_killed_while_a_collection_takes_the_name_of_a_view",),
-    ),
-    Guard(
-        "a collection that has the name already is not taken for the view",
-        "engine/schema_changer.cpp",
-        "if (!has_name) {",
-        "if (!has_name || REMOVED) {",
+        "a view whose name a collection has is forgotten",
+        "engine/job_start.cpp",
+        "if (catalog.find_view(name) != nullptr) catalog",
+        "if (catalog.find_view(name) != nullptr && !REMOVED) catalog",
         ("test_kill_points.py::test_killed_while_a_collection_takes_the_name_of_a_view",),
     ),
     Guard(

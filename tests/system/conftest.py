@@ -187,6 +187,10 @@ def failing(server: ReplicaSet, commands: list[str], times: int, **answer: Any) 
     return fail_commands(server, {"times": times}, appName=CLIENT["appName"], failCommands=commands, **answer)
 
 
+# An answer: the command was carried out, and it is not known whether it stays.
+NOT_CONFIRMED = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
+
+
 def lose_views(server: ReplicaSet, name: str) -> None:
     """Interrupts the drop of a database. Its collections are gone then, with an event each; so are its views, with none."""
     database, comment = server.admin[name], "to be interrupted"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from conftest import SMALL_STEPS, both_modes, failing, lose_views, slow_command
+from conftest import NOT_CONFIRMED, SMALL_STEPS, both_modes, failing, lose_views, slow_command
 from lab.compare import differences
 from lab.load import Writer, fill
 from pymongo import MongoClient
@@ -384,8 +384,7 @@ def test_views_that_an_interrupted_drop_of_their_database_has_dropped(pair, plm)
     database.created.insert_many([{"_id": n} for n in range(10)])
     database.early.insert_many([{"_id": n} for n in range(10)])
     # That it was renamed is not confirmed: what has the name then is not the view any more.
-    not_confirmed = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
-    with failing(pair.target, ["renameCollection"], 1, **not_confirmed):
+    with failing(pair.target, ["renameCollection"], 1, **NOT_CONFIRMED):
         database.early.rename("renamed")
         plm.wait_applied(pair.source.cluster_time())
     database.renamed.insert_one({"_id": "more"})

@@ -14,6 +14,7 @@ import gridfs
 import pytest
 from bson import Timestamp
 from conftest import (
+    NOT_CONFIRMED,
     SMALL_STEPS,
     both_modes,
     copying,
@@ -97,10 +98,9 @@ def test_a_clustered_collection_under_load_and_kill_9(pair, plm):
 def test_fractions_as_keys_of_a_clustered_collection_are_inserted_again(pair, plm):
     """Of a fraction that is there already 6.0 does not say so: it fails to name it."""
     source = pair.source.admin.a
-    not_confirmed = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
     follow(plm)
     create_clustered(source, "parts")
-    with failing(pair.target, ["insert"], 2, **not_confirmed):
+    with failing(pair.target, ["insert"], 2, **NOT_CONFIRMED):
         source.parts.insert_many([{"_id": n + 0.5} for n in range(100)])
         applied(plm, pair)
     assert plm.status()["parked"]["count"] == 0
