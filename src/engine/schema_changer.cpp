@@ -235,13 +235,10 @@ Status SchemaChanger::modify_twin(const Twin& twin, bson::View modification) {
   return fail(modified.error().within("collMod of " + twin.ns.text()));
 }
 
-// Once: the name may then be that of the collection, which a view's drop would drop.
 Status SchemaChanger::drop_replaced_view() {
-  if (pending_->view_is_gone) return {};
   const Namespace name = pending_->change.ns.for_users();
   if (auto dropped = parts_.target.drop_view(name); !dropped) return dropped;
   log::info("a view is dropped, whose name something else has on the source", {{"namespace", name.text()}});
-  pending_->view_is_gone = true;
   return {};
 }
 

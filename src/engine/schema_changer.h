@@ -62,8 +62,7 @@ class SchemaChanger {
     Stage stage = Stage::draining;
     std::uint64_t intent_save = 0;  // 0: not begun
     std::uint64_t result_save = 0;
-    SteadyTime last_abort{};    // of index builds in the way
-    bool view_is_gone = false;  // the one that the change replaces
+    SteadyTime last_abort{};  // of index builds in the way
     ChangeOutcome outcome;
   };
 

@@ -138,7 +138,8 @@ Status MemoryTarget::drop(const Twin& twin) {
 Status MemoryTarget::drop_view(const Namespace& ns) {
   return faults_.call([&]() -> Status {
     if (auto checked = check_epoch(); !checked) return checked;
-    return deployment_.find(ns) != nullptr ? deployment_.drop(ns) : Status();
+    const MemoryCollection* found = deployment_.find(ns);
+    return found != nullptr && found->is_view() && !found->is_view_of_buckets() ? deployment_.drop(ns) : Status();
   });
 }
 

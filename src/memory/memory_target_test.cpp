@@ -137,6 +137,15 @@ TEST_F(MemoryTargetTest, RefusesNamesThatAreTaken) {
   EXPECT_EQ(code(target_.rename(other, kNs)), server_code::namespace_exists);
 }
 
+TEST_F(MemoryTargetTest, DropsNoCollectionInPlaceOfAView) {
+  const Namespace series{"db", "s"};
+  ASSERT_TRUE(target_.create(series, json(R"({"timeseries": {"timeField": "t"}})").view()));
+  EXPECT_TRUE(target_.drop_view(kNs));
+  EXPECT_TRUE(target_.drop_view(series));
+  EXPECT_NE(deployment_.find(kNs), nullptr);
+  EXPECT_NE(deployment_.find({"db", "system.buckets.s"}), nullptr);
+}
+
 TEST_F(MemoryTargetTest, ChangesViewsByName) {
   const Namespace view{"db", "v"};
   EXPECT_TRUE(target_.create(view, json(R"({"viewOn": "c", "pipeline": []})").view())->is_nil());

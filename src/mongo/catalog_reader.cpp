@@ -73,9 +73,10 @@ bson::OwnedValue value_of(const Uuid& uuid) {
   return bson::OwnedValue(holder.view()["v"]);
 }
 
-bson::OwnedValue value_of(const std::string& text) {
+template <typename T>
+bson::OwnedValue value_of(const T& value) {
   bson::Builder holder;
-  holder.append("v", text);
+  holder.append("v", value);
   return bson::OwnedValue(holder.view()["v"]);
 }
 
@@ -336,6 +337,30 @@ Result<Uuid> CatalogReader::uuid_of(const Namespace& ns) const {
   if (!read) return fail(read.error());
   if (!found) return fail(ErrorCode::not_found, ns.text() + " does not exist");
   return *found;
+}
+
+Result<bool> CatalogReader::is_view(const Namespace& ns) const {
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  const std::string buckets = std::string(kBucketsPrefix) + ns.collection;
+  bson::Builder wanted;
+  {
+    auto names = wanted.array("$in");
+    names.append(ns.collection);
+    names.append(buckets);
+  }
+  std::string type;
+  bool has_buckets = false;
+  const bson::OwnedValue either = value_of(wanted.take());
+  auto read = read_all(*connection, ns.database, list_command("name", either.value()).view(), [&](bson::View entry) {
+    if (entry["name"].as_string() == buckets) {
+      has_buckets = true;
+    } else {
+      type = entry["type"].as_string();
+    }
+  });
+  if (!read) return fail(read.error());
+  return type == "view" || (type == "timeseries" && !has_buckets);
 }
 
 Result<std::vector<IndexSpec>> CatalogReader::list_indexes(const std::string& database, const Uuid& uuid) const {

@@ -38,6 +38,8 @@ class CatalogReader {
   Result<CollectionSpec> describe(const std::string& database, const Uuid& uuid) const;
   // The UUID that a name has now; nil for a view. Errors: not_found.
   Result<Uuid> uuid_of(const Namespace& ns) const;
+  // Whether the name is that of a view, and not of time-series whose buckets are there.
+  Result<bool> is_view(const Namespace& ns) const;
   // Ready ones, without those of _id. Errors: not_found.
   Result<std::vector<IndexSpec>> list_indexes(const std::string& database, const Uuid& uuid) const;
 

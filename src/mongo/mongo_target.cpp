@@ -211,10 +211,15 @@ Status MongoTarget::drop(const Twin& twin) {
   return {};
 }
 
+// The command has the name alone, which may be a collection's by now.
 Status MongoTarget::drop_view(const Namespace& ns) {
-  bson::Builder command;
-  command.append("drop", ns.collection);
-  const Status dropped = parts_->structure.run(ns.database, command);
+  const auto is_view = parts_->catalog.is_view(ns);
+  Status dropped = is_view ? Status() : fail(is_view.error());
+  if (is_view && *is_view) {
+    bson::Builder command;
+    command.append("drop", ns.collection);
+    dropped = parts_->structure.run(ns.database, command);
+  }
   if (dropped || dropped.error().code == ErrorCode::not_found) return {};
   return fail(dropped.error().within("dropping view " + ns.text()));
 }

@@ -106,7 +106,8 @@ class Target {
   virtual Result<Uuid> create(const Namespace& ns, bson::View options) = 0;
   // Not an error when nothing of this name and UUID exists.
   virtual Status drop(const Twin& twin) = 0;
-  // Drops a view, by name. Not an error when it does not exist.
+  // Drops a view, by name. Not an error when no view has it; a collection that
+  // has it stays.
   virtual Status drop_view(const Namespace& ns) = 0;
   virtual Status rename(const Twin& from, const Namespace& to) = 0;
   // `change` holds the fields of the collMod command behind its name. A nil UUID means a view.

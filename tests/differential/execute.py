@@ -27,8 +27,14 @@ from .schedule import Control, EndTransaction, Operation, Schedule, Transaction,
 
 # Fault points hit plm alone, by this name.
 CLIENT = {"appName": "plm-under-test", "heartbeatFrequencyMS": 500}
-# No TTL monitor: what it removes, and when, is no business of plm.
-PARAMETERS = {"enableTestCommands": 1, "ttlMonitorEnabled": "false", "shutdownTimeoutMillisForSignaledShutdown": 100}
+# No TTL monitor: what it removes, and when, is no business of plm. An index build that waits for an open transaction
+# lets nobody else read the collection; the schedule may end the transaction only behind what waits for plm.
+PARAMETERS = {
+    "enableTestCommands": 1,
+    "ttlMonitorEnabled": "false",
+    "shutdownTimeoutMillisForSignaledShutdown": 100,
+    "transactionLifetimeLimitSeconds": 15,
+}
 STUCK_SECONDS = float(os.environ.get("PLM_DIFFERENTIAL_STUCK_SECONDS", "40"))  # more on a busy machine
 BLOCKED_MS = 300  # a command that an open transaction blocks gives up after this
 POLL_SECONDS = 0.01

@@ -370,6 +370,13 @@ PROCESSES = (
         _of("test_ddl", "test_views_that_an_interrupted_drop_of_their_database_has_dropped", "exact", "portable"),
     ),
     Guard(
+        "no collection is dropped in place of a view",
+        "mongo/mongo_target.cpp",
+        "if (is_view && *is_view) {",
+        "if (is_view && (*is_view || REMOVED)) {",
+        _of("test_seams", "test_suite", "TargetSeam"),
+    ),
+    Guard(
         "a view whose name a collection has is forgotten",
         "engine/job_start.cpp",
         "if (catalog.find_view(name) != nullptr) catalog",

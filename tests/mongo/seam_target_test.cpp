@@ -45,6 +45,15 @@ TEST_F(TargetSeam, CreatesAndDropsViews) {
   EXPECT_TRUE(succeeded(target_->drop_view(ns("v"))));
 }
 
+TEST_F(TargetSeam, DropsNoCollectionInPlaceOfAView) {
+  const Twin a = twin("a");
+  const Twin buckets = twin("system.buckets.s", R"({"timeseries":{"timeField":"t"}})");
+  EXPECT_TRUE(succeeded(target_->drop_view(ns("a"))));
+  EXPECT_TRUE(succeeded(target_->drop_view(ns("s"))));
+  EXPECT_EQ(target_server_->uuid_of(a.ns), a.uuid);
+  EXPECT_EQ(target_server_->uuid_of(buckets.ns), buckets.uuid);
+}
+
 TEST_F(TargetSeam, DropsOnlyTheCollectionThatIsMeant) {
   const Twin old = twin("a");
   EXPECT_TRUE(succeeded(target_->drop(old)));
