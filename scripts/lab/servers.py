@@ -28,6 +28,9 @@ SYSTEM_DATABASES = frozenset({"admin", "config", "local"})
 # A transaction that changes more than a tenth of the cache may be refused (388): so this must hold two of 16 MB.
 CACHE_GIGABYTES = "0.5"
 STATE_DATABASE = "percona_link_mongodb"
+# No statistics of the server for its makers; and the least work that it allows for a login (a third of the usual), which
+# is most of what a plm costs that is started for a few documents.
+CHEAPER = {"diagnosticDataCollectionEnabled": "false", "scramSHA256IterationCount": 5000}
 
 # The least that plm's two users need; README names the same roles.
 SOURCE_ROLES = ("backup", "clusterMonitor", "readAnyDatabase")
@@ -122,7 +125,7 @@ class ReplicaSet:
         self.oplog_megabytes = oplog_megabytes
         self.options = options  # more words for the command line
         self.plm_user = User("plm", PLM_PASSWORD, plm_roles)
-        self.parameters = {"diagnosticDataCollectionEnabled": "false", **(parameters or {})}
+        self.parameters = {**CHEAPER, **(parameters or {})}
         self.environment: dict[str, str] = {}  # beside that of this process
         self.process: subprocess.Popen[bytes] | None = None
         self._client: pymongo.MongoClient | None = None
