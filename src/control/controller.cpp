@@ -267,7 +267,7 @@ Result<SavedJob> Controller::find_job(const Filter& filter) {
   std::vector<std::string> warnings;
   const bool recopies = record_.recopy != Recopy::none;
   auto job = recopies ? begin_recopy(parts_.source, parts_.target, parts_.store, filter, record_.recopy, warnings)
-                      : restore_job(parts_.source, parts_.target, parts_.store);
+                      : restore_job(parts_.source, parts_.target, parts_.store, filter);
   if (!job) return fail(std::move(job.error()));
   if (*job) {
     if (recopies) return begin_anew(**std::move(job), std::move(warnings));

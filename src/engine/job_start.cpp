@@ -84,17 +84,27 @@ Result<SavedJob> begin_job(Source& source, StateStore& store, const Filter& filt
 
 namespace {
 
-// The name of each of these databases' collections, by UUID.
-Result<std::unordered_map<Uuid, Namespace, UuidHash>> names_on_target(Target& target,
-                                                                      const std::vector<std::string>& databases) {
-  std::vector<std::string> readable;  // the least roles may not list the server's own
-  std::ranges::copy_if(databases, std::back_inserter(readable),
-                       [](const std::string& database) { return replicable(database, "any"); });
-  auto listed = target.list_collections(readable);
+using Names = std::unordered_map<Uuid, Namespace, UuidHash>;
+
+struct OnTarget {
+  Names names;  // of collections
+  std::vector<CollectionSpec> views;
+};
+
+Result<OnTarget> look_at_target(Target& target) {
+  auto databases = target.list_databases();
+  if (!databases) return fail(std::move(databases.error()));
+  // The least roles may not list the server's own.
+  std::erase_if(*databases, [](const std::string& database) { return !replicable(database, "any"); });
+  auto listed = target.list_collections(*databases);
   if (!listed) return fail(std::move(listed.error()));
-  std::unordered_map<Uuid, Namespace, UuidHash> out;
-  for (const CollectionSpec& spec : *listed) {
-    if (!spec.is_view()) out.emplace(spec.uuid, spec.ns);
+  OnTarget out;
+  for (CollectionSpec& spec : *listed) {
+    if (!spec.is_view()) {
+      out.names.emplace(spec.uuid, spec.ns);
+    } else if (spec.options.view()["viewOn"].exists()) {  // not half of time-series
+      out.views.push_back(std::move(spec));
+    }
   }
   return out;
 }
@@ -112,7 +122,7 @@ Status shut_out_copies(SavedJob& job, Target& target) {
   return {};
 }
 
-Status match_twins(SavedJob& job, const std::unordered_map<Uuid, Namespace, UuidHash>& names) {
+Status match_twins(SavedJob& job, const Names& names) {
   std::vector<Uuid> dropped;
   for (auto& [uuid, collection] : job.catalog.collections()) {
     if (!collection.ref) continue;
@@ -140,10 +150,20 @@ void forget_replaced_views(Catalog& catalog) {
   }
 }
 
+// What the process before did with views behind its last save. One of a later time
+// may keep an earlier one from being made: by its collation, or as a part of it.
+Status drop_later_views(SavedJob& job, Target& target, const std::vector<CollectionSpec>& views, const Filter& filter) {
+  for (const CollectionSpec& view : views) {
+    const CollectionSpec* known = job.catalog.find_view(view.ns);
+    if ((known != nullptr && known->options == view.options) || !filter.selects(view.ns)) continue;
+    if (auto dropped = target.drop_view(view.ns); !dropped) return dropped;
+  }
+  return {};
+}
+
 // Twins that were created without their UUID having been saved: empty ones of a
 // wanted name. They go, so that their names are free for what the stream brings.
-Status drop_unfinished_twins(const SavedJob& job, Target& target,
-                             const std::unordered_map<Uuid, Namespace, UuidHash>& names) {
+Status drop_unfinished_twins(const SavedJob& job, Target& target, const Names& names) {
   std::unordered_map<Namespace, Uuid> by_name;
   for (const auto& [uuid, ns] : names) by_name.emplace(ns, uuid);
   for (const auto& [uuid, collection] : job.catalog.collections()) {
@@ -175,26 +195,26 @@ void forget_what_is_dropped(SavedJob& job) {
 
 // What the target holds of the job, by what it has now; what is not the job's is
 // out of the way.
-Result<std::optional<SavedJob>> match_target(Target& target, StateStore& store) {
+Result<std::optional<SavedJob>> match_target(Target& target, StateStore& store, const Filter& filter) {
   auto job = load_job(store);
   if (!job || !*job) return job;
-  auto databases = target.list_databases();
-  if (!databases) return fail(std::move(databases.error()));
-  auto names = names_on_target(target, *databases);
-  if (!names) return fail(std::move(names.error()));
-  if (auto matched = match_twins(**job, *names); !matched) return fail(std::move(matched.error()));
+  auto present = look_at_target(target);
+  if (!present) return fail(std::move(present.error()));
+  if (auto matched = match_twins(**job, present->names); !matched) return fail(std::move(matched.error()));
   forget_replaced_views((*job)->catalog);
-  if (auto dropped = drop_unfinished_twins(**job, target, *names); !dropped) return fail(std::move(dropped.error()));
+  auto dropped = drop_later_views(**job, target, present->views, filter);
+  if (dropped) dropped = drop_unfinished_twins(**job, target, present->names);
+  if (!dropped) return fail(std::move(dropped.error()));
   if (auto shut_out = shut_out_copies(**job, target); !shut_out) return fail(std::move(shut_out.error()));
   return job;
 }
 
 }  // namespace
 
-Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, StateStore& store) {
+Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, StateStore& store, const Filter& filter) {
   Result<std::optional<SavedJob>> job;
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    job = match_target(target, store);
+    job = match_target(target, store, filter);
     // A rename of the attempt before, or of the process before this one, came late.
     if (job || job.error().server_code != server_code::collection_uuid_mismatch) break;
   }

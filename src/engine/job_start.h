@@ -24,9 +24,11 @@ namespace plm {
 
 // Again: what was saved, with the twins as the target has them now. A twin that
 // is gone was dropped by the change behind the saved position, or else by
-// somebody: wrong_state. One under a working name gets the next (working_name.h). None when begin_job() never came to
-// its end.
-[[nodiscard]] Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, StateStore& store);
+// somebody: wrong_state. One under a working name gets the next (working_name.h).
+// Selected views that are not as saved are dropped. None when begin_job() never
+// came to its end.
+[[nodiscard]] Result<std::optional<SavedJob>> restore_job(Source& source, Target& target, StateStore& store,
+                                                          const Filter& filter);
 
 // Collections and views that the target has among the selected namespaces, and
 // twins that an earlier job left under working names.

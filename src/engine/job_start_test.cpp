@@ -20,7 +20,7 @@ class JobStartTest : public testing::Test {
     return job ? *std::move(job) : SavedJob();
   }
   [[nodiscard]] Result<std::optional<SavedJob>> restore() {
-    return restore_job(seams_.source, seams_.target, seams_.store);
+    return restore_job(seams_.source, seams_.target, seams_.store, filter_);
   }
   [[nodiscard]] SavedJob restored() {
     auto job = restore();
@@ -47,6 +47,7 @@ class JobStartTest : public testing::Test {
   TestSeams seams_;
   std::vector<std::string> warnings_;
   Uuid source_uuid_;
+  Filter filter_;
 };
 
 // ---- For the first time ----------------------------------------------------------------
@@ -156,7 +157,7 @@ TEST_F(JobStartTest, ATwinWhoseNameChangesMeanwhileIsLookedUpAgain) {
   const Namespace name = first_working_name(seams_.source_set.find(kNs)->spec());
   ASSERT_TRUE(seams_.target_set.rename(kNs, name));
   RenamedLate target(seams_.target_set, seams_.faults);
-  const auto job = restore_job(seams_.source, target, seams_.store);
+  const auto job = restore_job(seams_.source, target, seams_.store, filter_);
   ASSERT_TRUE(job && *job) << (job ? "" : job.error().message);
   EXPECT_EQ((*job)->catalog.collections().at(source_uuid_).ref->twin.ns, next_working_name(next_working_name(name)));
 }
@@ -255,6 +256,26 @@ TEST_F(JobStartTest, ATwinUnderAWantedNameIsKept) {
   SavedJob job = restored();
   EXPECT_EQ(job.catalog.find(source_uuid_)->ref->twin.ns, kNs);
   EXPECT_NE(seams_.target_set.find(kNs), nullptr);
+}
+
+// A view of a later time may keep an earlier one from being made. Others' views,
+// and those that are as saved, stay.
+TEST_F(JobStartTest, ViewsOfALaterTimeGo) {
+  const bson::Document known = json(R"({"viewOn": "c", "pipeline": []})");
+  const bson::Document later = json(R"({"viewOn": "known", "pipeline": []})");
+  for (const char* name : {"known", "changed"}) ASSERT_TRUE(seams_.source_set.create({"db", name}, known.view()));
+  filter_ = Filter::make({"db.*"}, {}).value();
+  (void)begin(filter_);
+  ASSERT_TRUE(seams_.target_set.create({"db", "known"}, known.view()));
+  ASSERT_TRUE(seams_.target_set.create({"db", "changed"}, later.view()));
+  ASSERT_TRUE(seams_.target_set.create({"db", "unknown"}, later.view()));
+  ASSERT_TRUE(seams_.target_set.create({"other", "view"}, later.view()));
+  SavedJob job = restored();
+  EXPECT_NE(seams_.target_set.find({"db", "known"}), nullptr);
+  EXPECT_EQ(seams_.target_set.find({"db", "changed"}), nullptr);
+  EXPECT_EQ(seams_.target_set.find({"db", "unknown"}), nullptr);
+  EXPECT_NE(seams_.target_set.find({"other", "view"}), nullptr);
+  EXPECT_NE(job.catalog.find_view({"db", "changed"}), nullptr);
 }
 
 TEST_F(JobStartTest, RestoringCanBeRepeated) {

@@ -1,31 +1,33 @@
 #include "mongo/catalog_reader.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <iterator>
 #include <map>
 #include <optional>
 #include <set>
 #include <string_view>
+#include <thread>
 
+#include "base/log.h"
 #include "base/task_group.h"
 #include "bson/order.h"
 #include "mongo/cursor.h"
 #include "mongo/index_list.h"
+#include "mongo/listed_collections.h"
+#include "mongo/stored_catalog.h"
 
 namespace plm::mongo {
 namespace {
 
 constexpr std::size_t kListers = 8;  // threads, each with a connection
-
-// Servers before 4.4 stored the namespace in each specification.
-IndexSpec without_namespace(bson::View spec) {
-  bson::Builder out(spec.size() + 16);
-  for (const bson::Element& field : spec) {
-    if (field.key != "ns") out.append(field.key, field.value);
-  }
-  return {out.take()};
-}
+// How long a listing may differ from what is stored. What a server has stored it
+// shows within a moment; databases that change all the time may never agree.
+constexpr std::chrono::seconds kPatience{2};
+constexpr std::chrono::milliseconds kBetweenListings{20};
 
 struct Indexes {
   std::vector<IndexSpec> ready;
@@ -39,17 +41,6 @@ Result<Indexes> read_indexes(Connection& connection, const std::string& database
     if (!index.is_inherent()) (index.build ? out.building : out.ready).push_back(without_namespace(index.spec));
   });
   if (!read) return fail(read.error());
-  return out;
-}
-
-CollectionSpec spec_from(const std::string& database, bson::View entry) {
-  CollectionSpec out;
-  out.ns = {database, std::string(entry["name"].as_string())};
-  const bson::View options = entry["options"].as_document();
-  out.kind = entry["type"].as_string() == "view" ? CollectionKind::view : kind_of(out.ns);
-  out.options = out.kind == CollectionKind::time_series ? time_series_options(options) : bson::Document(options);
-  if (entry["idIndex"].as_document()["v"].as_int64() == 1) out.options = with_old_id_index(options);
-  out.uuid = Uuid(entry["info"].as_document()["uuid"]);
   return out;
 }
 
@@ -80,34 +71,12 @@ bson::OwnedValue value_of(const T& value) {
   return bson::OwnedValue(holder.view()["v"]);
 }
 
-struct Listed {
-  std::vector<CollectionSpec> collections;
-  std::vector<CollectionSpec> lost_parts;  // of time-series
-};
-
-Result<Listed> list_without_indexes(Connection& connection, const std::string& database) {
-  Listed out;
-  std::set<std::string, std::less<>> views_of_buckets;
+Result<ListedCollections> list_without_indexes(Connection& connection, const std::string& database) {
+  ListedEntries out(database);
   const bson::Document command = list_command({}, {});
-  auto read = read_all(connection, database, command.view(), [&](bson::View entry) {
-    const std::string_view name = entry["name"].as_string();
-    if (entry["type"].as_string() == "timeseries") {
-      views_of_buckets.emplace(name);
-    } else if (!is_servers_own(name) && !entry["options"].as_document()["temp"].as_bool()) {
-      out.collections.push_back(spec_from(database, entry));
-    }
-  });
+  auto read = read_all(connection, database, command.view(), [&](bson::View entry) { out.add(entry); });
   if (!read) return fail(read.error().within("listing the collections of " + database));
-  const auto lost = std::ranges::stable_partition(out.collections, [&](const CollectionSpec& spec) {
-    return !spec.ns.is_buckets() || views_of_buckets.contains(name_for_users(spec.ns.collection));
-  });
-  std::ranges::move(lost, std::back_inserter(out.lost_parts));
-  out.collections.erase(lost.begin(), lost.end());
-  for (const CollectionSpec& spec : out.collections) views_of_buckets.erase(spec.ns.for_users().collection);
-  for (const std::string& name : views_of_buckets) {
-    out.lost_parts.push_back({{database, name}, CollectionKind::view, {}, {}, {}});
-  }
-  return out;
+  return out.take();
 }
 
 // False: it is gone. What lies between the listing of a collection and that of its
@@ -263,7 +232,7 @@ Result<std::vector<std::string>> CatalogReader::list_databases() const {
 
 Result<std::vector<CollectionSpec>> CatalogReader::list_collections(const std::vector<std::string>& databases,
                                                                     LostParts lost) const {
-  std::vector<Listed> listed(databases.size());
+  std::vector<ListedCollections> listed(databases.size());
   const auto list = [&](std::size_t n) -> Status {
     auto connection = pool_->connect();
     if (!connection) return fail(connection.error());
@@ -275,7 +244,7 @@ Result<std::vector<CollectionSpec>> CatalogReader::list_collections(const std::v
   auto done = for_each_below(databases.size(), kListers, twice(list));
   if (!done) return fail(std::move(done.error()));
   std::vector<CollectionSpec> out;
-  for (Listed& one : listed) {
+  for (ListedCollections& one : listed) {
     std::ranges::move(one.collections, std::back_inserter(out));
     if (lost == LostParts::listed) std::ranges::move(one.lost_parts, std::back_inserter(out));
   }
@@ -297,6 +266,55 @@ Result<std::vector<CollectionSpec>> CatalogReader::list_collections(const std::v
     if (is_there[n] != 0) left.push_back(std::move(out[n]));
   }
   return left;
+}
+
+Result<std::vector<std::string>> CatalogReader::list_stored_databases() const {
+  auto shown = list_databases();
+  if (!shown) return shown;
+  auto connection = pool_->connect();
+  if (!connection) return fail(connection.error());
+  auto stored = stored_databases(*connection);
+  if (!stored) return retryable(stored.error()) ? std::move(stored) : std::move(shown);
+  std::ranges::sort(*shown);
+  for (std::string& name : *stored) {
+    if (!std::ranges::binary_search(*shown, name)) shown->push_back(std::move(name));
+  }
+  return shown;
+}
+
+Result<std::vector<CollectionSpec>> CatalogReader::list_stored_collections(
+    const std::vector<std::string>& databases) const {
+  std::map<std::string, std::vector<CollectionSpec>> out;
+  std::vector<std::string> names = databases;
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!names.empty()) {
+    const bool last = std::chrono::steady_clock::now() > end;
+    auto shown = list_collections(names, LostParts::left_out);
+    if (!shown) return shown;
+    std::map<std::string, std::vector<CollectionSpec>> listed;
+    for (CollectionSpec& spec : *shown) listed[spec.ns.database].push_back(std::move(spec));
+    auto connection = pool_->connect();
+    if (!connection) return fail(connection.error());
+    auto stored = stored_collections(*connection, names);
+    if (!stored && retryable(stored.error())) return fail(std::move(stored.error()));
+    std::vector<std::string> differing;
+    for (const std::string& name : names) {
+      if (last || (stored && shows(listed[name], (*stored)[name]))) {
+        out[name] = std::move(listed[name]);
+      } else {
+        differing.push_back(name);
+      }
+    }
+    if (last && stored) {
+      log::info("the source's listing goes on to differ from what it has stored",
+                {{"databases", fmt::format("{}", fmt::join(names, ","))}});
+    }
+    names = std::move(differing);
+    if (!names.empty()) std::this_thread::sleep_for(stored ? kBetweenListings : kPatience);
+  }
+  std::vector<CollectionSpec> flat;
+  for (const std::string& name : databases) std::ranges::move(out[name], std::back_inserter(flat));
+  return flat;
 }
 
 Result<std::vector<Namespace>> CatalogReader::lost_parts(const std::string& database) const {

@@ -32,6 +32,11 @@ class CatalogReader {
   // time-series collection its buckets are listed, not its view. Asks over several
   // connections at a time: each collection's indexes are a question of their own.
   Result<std::vector<CollectionSpec>> list_collections(const std::vector<std::string>& databases, LostParts lost) const;
+  // The same, not older than what had been acknowledged before: a listing alone may
+  // be (stored_catalog.h). Where a server does not tell what it has stored, or this
+  // never agrees with the listing, one that was begun two seconds later.
+  Result<std::vector<std::string>> list_stored_databases() const;
+  Result<std::vector<CollectionSpec>> list_stored_collections(const std::vector<std::string>& databases) const;
   // The names of lost halves alone.
   Result<std::vector<Namespace>> lost_parts(const std::string& database) const;
   // Errors: not_found.

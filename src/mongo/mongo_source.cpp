@@ -232,10 +232,10 @@ Result<OplogWindow> MongoSource::oplog_window() {
   return out;
 }
 
-Result<std::vector<std::string>> MongoSource::list_databases() { return parts_->catalog.list_databases(); }
+Result<std::vector<std::string>> MongoSource::list_databases() { return parts_->catalog.list_stored_databases(); }
 
 Result<std::vector<CollectionSpec>> MongoSource::list_collections(const std::vector<std::string>& databases) {
-  return parts_->catalog.list_collections(databases, mongo::LostParts::left_out);
+  return parts_->catalog.list_stored_collections(databases);
 }
 
 Result<CollectionSpec> MongoSource::describe(const std::string& database, const Uuid& uuid) {

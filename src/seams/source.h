@@ -100,7 +100,8 @@ class Source {
   virtual Result<ClusterTime> append_note(const std::string& text) = 0;
   virtual Result<OplogWindow> oplog_window() = 0;
 
-  // Names of all databases.
+  // Names of all databases. This and the list of collections are not older than
+  // what had been acknowledged by a majority before.
   virtual Result<std::vector<std::string>> list_databases() = 0;
   // Everything in these databases with complete options and indexes, without
   // temporary collections and a server's own "system." ones. Of a time-series

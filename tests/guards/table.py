@@ -370,6 +370,13 @@ PROCESSES = (
         _of("test_ddl", "test_views_that_an_interrupted_drop_of_their_database_has_dropped", "exact", "portable"),
     ),
     Guard(
+        "views of a later time make way for those of the saved one",
+        "engine/job_start.cpp",
+        "!filter.selects(view.ns)) continue;",
+        "!filter.selects(view.ns) || REMOVED) continue;",
+        ("test_kill_points.py::test_killed_while_views_are_ahead_of_what_is_saved",),
+    ),
+    Guard(
         "no collection is dropped in place of a view",
         "mongo/mongo_target.cpp",
         "if (is_view && *is_view) {",

@@ -150,6 +150,23 @@ TEST_F(Catalog, AnIndexOfMeasurementsThatIsStillBuildingIsNotListed) {
   EXPECT_THAT(only_collection().indexes, SizeIs(1));
 }
 
+// Other servers may not tell what they have stored; a listing needs the time then
+// in which everything is shown.
+TEST_F(Catalog, WithoutTheStoredCatalogAListingTakesItsTime) {
+  source_server_->run(database_, R"({"create":"a"})");
+  const auto milliseconds = [&] {
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_EQ(only_collection().ns, ns("a"));
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
+  };
+  EXPECT_LT(milliseconds(), 1900);
+  source_server_->run("admin", R"({"configureFailPoint":"failCommand","mode":"alwaysOn",
+                                   "data":{"failCommands":["aggregate"],"errorCode":13}})");
+  const auto without = milliseconds();
+  source_server_->run("admin", R"({"configureFailPoint":"failCommand","mode":"off"})");
+  EXPECT_GE(without, 1900);
+}
+
 TEST_F(Catalog, DescribesByIdentityWhateverTheNameIsNow) {
   source_server_->run(database_, R"({"create":"a"})");
   const Uuid uuid = source_server_->uuid_of(ns("a"));

@@ -204,7 +204,9 @@ class Simulation {
   // As the Controller does it: a copy that was asked for is repeated until the
   // engine has its job, by the next process when this one dies.
   Result<std::optional<SavedJob>> find_job() {
-    if (recopy_ == Recopy::none) return restore_job(source_, process_->target, process_->store);
+    if (recopy_ == Recopy::none) {
+      return restore_job(source_, process_->target, process_->store, circumstances_.pipeline.filter);
+    }
     std::vector<std::string> warnings;
     auto begun =
         begin_recopy(source_, process_->target, process_->store, circumstances_.pipeline.filter, recopy_, warnings);

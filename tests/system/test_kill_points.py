@@ -165,3 +165,28 @@ def test_killed_while_a_collection_takes_the_name_of_a_view(pair: Pair, plm: Plm
     plm.wait_applied(pair.source.cluster_time())
     plm.finish()
     assert differences(pair.source, pair.target) == []
+
+
+def test_killed_while_views_are_ahead_of_what_is_saved(pair: Pair, plm: Plm):
+    """One of a later time does not go together with one of an earlier time, which the next process begins with."""
+    client = pair.source.admin
+    client.views.a.insert_one({"_id": 1})
+    client.views.create_collection("earlier", viewOn="a", pipeline=[], collation={"locale": "fr"})
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    no_saves = {"failCommands": ["commitTransaction"], "closeConnection": True, "appName": CLIENT["appName"]}
+    pair.target.fail_point("failCommand", "alwaysOn", **no_saves)
+    client.views.drop_collection("earlier")
+    client.views.create_collection("later", viewOn="earlier", pipeline=[])
+    deadline = time.monotonic() + PATIENCE
+    while "later" not in pair.target.admin.views.list_collection_names():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    plm.kill9()
+    pair.target.fail_point("failCommand", "off")
+    plm.run(standby=True)
+    until(plm, "at work", lambda status: status["state"] == "running")
+    plm.wait_applied(pair.source.cluster_time())
+    plm.finish()
+    assert differences(pair.source, pair.target) == []

@@ -402,3 +402,41 @@ def test_what_is_not_carried_is_said(pair, plm):
         client.a.command("dropRole", "something")
         for name in client.admin.list_collection_names(filter={"name": {"$not": {"$regex": "^system[.]"}}}):
             client.admin[name].drop()
+
+
+def test_what_the_source_has_stored_is_what_it_lists(pair, plm):
+    """A listing counts when it agrees with what is stored, also where the server shows that in another form."""
+    database = pair.source.admin.kinds
+    create_clustered(database, "clustered", expireAfterSeconds=1000)
+    create_clustered(database, "converted")
+    database.converted.insert_one({"_id": 1})
+    database.command("convertToCapped", "converted", size=8192)
+    database.create_collection("capped", capped=True, size=5000, max=10)
+    database.create_collection("series", timeseries={"timeField": "t", "metaField": "m"}, expireAfterSeconds=1000)
+    database.series.create_index([("m.a", 1), ("t", -1)])
+    french = {"locale": "fr", "strength": 2}
+    database.create_collection("french", collation=french)
+    database.french.create_index([("a", 1)], collation={"locale": "simple"})
+    database.create_collection("view", viewOn="french", pipeline=[{"$match": {"a": 1}}], collation=french)
+    database.create_collection("checked", validator={"a": {"$gt": 1}}, validationLevel="moderate")
+    database.create_collection("images", changeStreamPreAndPostImages={"enabled": True})
+    engine = {"wiredTiger": {"configString": "block_compressor=zlib"}}
+    database.create_collection("engine", storageEngine=engine, indexOptionDefaults={"storageEngine": engine})
+    indexes = [
+        {"key": {"a": 1}, "name": "unique", "unique": True, "sparse": 1.0, "hidden": True},
+        {"key": {"b": 1}, "name": "expires", "expireAfterSeconds": 3600.0, "background": True},
+        {"key": {"c": "text"}, "name": "text", "default_language": "german"},
+        {"key": {"d": "2d"}, "name": "plane", "min": -10, "max": 10, "bits": 20},
+        {"key": {"e": "2dsphere"}, "name": "sphere"},
+        {"key": {"f": "hashed"}, "name": "hashed"},
+        {"key": {"$**": 1}, "name": "wild", "wildcardProjection": {"a": 1}},
+        {"key": {"g": 1}, "name": "partial", "partialFilterExpression": {"a": {"$gt": 1}}},
+    ]
+    database.command("createIndexes", "indexed", indexes=indexes)
+    database["system.js"].insert_one({"_id": "f", "value": 1})
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    plm.finish()
+    assert "goes on to differ" not in plm.log()
+    assert differences(pair.source, pair.target) == []
