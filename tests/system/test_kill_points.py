@@ -33,7 +33,7 @@ POINTS = {
     **{f"save number {number} is committed": ("target", "commitTransaction", number) for number in range(4, 11)},
     "the start is fixed": ("source", "appendOplogNote", 0),
     "the source is listed": ("source", "listCollections", 1),
-    "the stream is opened": ("source", "aggregate", 2),
+    "the stream is opened": ("source", "aggregate", 6),
     "the first range is read": ("source", "find", 0),
     "the first twin is created": ("target", "create", 1),
     "a later twin is created": ("target", "create", 3),
