@@ -22,6 +22,8 @@ _RIGHTLY = re.compile(
     r"|has its documents in another natural order than on the source \(rightly if"
     r"|could not be (?:counted on the source|compared): )"
 )
+# What a command of the application works with is no collection to a listing, and one to the stream.
+_WORKING = re.compile(r"(.*?\.tmp.*) is on the target and not on the source$")
 
 
 @dataclass
@@ -97,6 +99,8 @@ class Behind:
 
     def explains(self, line: str) -> bool:
         """Whether this line of plm's report is about something that it rightly finds another way."""
+        if about := _WORKING.match(line):
+            return about[1] in {".".join(name) for name in self.unclear}
         if not (about := _RIGHTLY.match(line)):
             return False
         return about[1] in {".".join(_series(name)) for name in self.written.keys() | self.there.keys() | self.unclear}
