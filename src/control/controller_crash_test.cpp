@@ -1,4 +1,5 @@
 // Saves that fail, calls that fail, processes that end, anywhere.
+#include "bson/same_fields.h"
 #include "control/test_controller.h"
 
 namespace plm {

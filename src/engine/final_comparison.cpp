@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "bson/order.h"
+#include "bson/same_fields.h"
 
 namespace plm {
 
@@ -28,16 +28,6 @@ Status compare_natural_order(Source& source, Target& target, const Namespace& ns
 }
 
 }  // namespace
-
-bool same_fields(bson::View left, bson::View right) {
-  const auto contained = [](bson::View inner, bson::View outer) {
-    return std::ranges::all_of(inner, [&](const bson::Element& field) {
-      const bson::Value other = outer[field.key];
-      return other.exists() && bson::compare(field.value, other) == 0;
-    });
-  };
-  return contained(left, right) && contained(right, left);
-}
 
 Status compare_indexes(Target& target, const Collection& collection, FinalReport& report) {
   if (!collection.ref) return {};

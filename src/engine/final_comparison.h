@@ -24,8 +24,4 @@ namespace plm {
 [[nodiscard]] Status compare_options(Target& target, const std::string& database,
                                      std::span<const CollectionSpec* const> wanted, FinalReport& report);
 
-// Whether two specifications or options mean the same: the same fields with
-// equal values (numbers across types), in any order.
-[[nodiscard]] bool same_fields(bson::View left, bson::View right);
-
 }  // namespace plm

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/log.h"
-#include "bson/order.h"
+#include "bson/same_fields.h"
 
 namespace plm {
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "bson/same_fields.h"
 #include "engine/test_seams.h"
 
 namespace plm {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "engine/final_comparison.h"
+#include "bson/same_fields.h"
 #include "engine/job_start.h"
 #include "engine/target_schema.h"
 #include "engine/working_name.h"

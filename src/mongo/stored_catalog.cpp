@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "bson/order.h"
+#include "bson/same_fields.h"
 #include "mongo/cursor.h"
 #include "mongo/index_list.h"
 #include "mongo/listed_collections.h"
@@ -14,7 +14,9 @@
 namespace plm::mongo {
 namespace {
 
-bson::Document catalog_command(const std::vector<std::string>& databases) {
+// What is stored of all collections, through one stage more.
+template <typename Stage>
+bson::Document catalog_command(const Stage& append_stage) {
   bson::Builder command;
   command.append("aggregate", 1);
   {
@@ -24,10 +26,7 @@ bson::Document catalog_command(const std::vector<std::string>& databases) {
       auto all = source->document("$listCatalog");
     }
     auto stage = pipeline.document();
-    auto match = stage->document("$match");
-    auto database = match->document("db");
-    auto names = database->array("$in");
-    for (const std::string& name : databases) names.append(name);
+    append_stage(*stage);
   }
   {
     auto cursor = command.document("cursor");
@@ -35,23 +34,20 @@ bson::Document catalog_command(const std::vector<std::string>& databases) {
   return command.take();
 }
 
+bson::Document collections_command(const std::vector<std::string>& databases) {
+  return catalog_command([&](bson::Builder& stage) {
+    auto match = stage.document("$match");
+    auto database = match->document("db");
+    auto names = database->array("$in");
+    for (const std::string& name : databases) names.append(name);
+  });
+}
+
 bson::Document names_command() {
-  bson::Builder command;
-  command.append("aggregate", 1);
-  {
-    auto pipeline = command.array("pipeline");
-    {
-      auto source = pipeline.document();
-      auto all = source->document("$listCatalog");
-    }
-    auto stage = pipeline.document();
-    auto group = stage->document("$group");
+  return catalog_command([](bson::Builder& stage) {
+    auto group = stage.document("$group");
     group->append("_id", "$db");
-  }
-  {
-    auto cursor = command.document("cursor");
-  }
-  return command.take();
+  });
 }
 
 // A view is stored as {_id, viewOn, pipeline, collation}, to which the command adds.
@@ -103,26 +99,17 @@ bool same_value(const bson::Value& left, const bson::Value& right) {
   return bson::compare(left, right) == 0;
 }
 
-bool same_in_any_order(bson::View left, bson::View right) {
-  const auto contained = [](bson::View inner, bson::View outer) {
-    return std::ranges::all_of(inner, [&](const bson::Element& field) {
-      const bson::Value other = outer[field.key];
-      return other.exists() && same_value(field.value, other);
-    });
-  };
-  return contained(left, right) && contained(right, left);
-}
-
 bool same_indexes(const std::vector<IndexSpec>& left, const std::vector<IndexSpec>& right) {
   return left.size() == right.size() && std::ranges::all_of(left, [&](const IndexSpec& index) {
            const auto other = std::ranges::find(right, index.name(), &IndexSpec::name);
-           return other != right.end() && same_in_any_order(index.spec.view(), other->spec.view());
+           return other != right.end() && same_fields(index.spec.view(), other->spec.view(), same_value);
          });
 }
 
 bool same_collection(const CollectionSpec& left, const CollectionSpec& right) {
   return left.ns == right.ns && left.kind == right.kind && left.uuid == right.uuid &&
-         same_in_any_order(left.options.view(), right.options.view()) && same_indexes(left.indexes, right.indexes);
+         same_fields(left.options.view(), right.options.view(), same_value) &&
+         same_indexes(left.indexes, right.indexes);
 }
 
 }  // namespace
@@ -139,7 +126,7 @@ Result<std::map<std::string, std::vector<CollectionSpec>>> stored_collections(
     Connection& connection, const std::vector<std::string>& databases) {
   std::map<std::string, ListedEntries> entries;
   std::unordered_map<Uuid, std::vector<IndexSpec>, UuidHash> indexes;
-  auto read = read_all(connection, "admin", catalog_command(databases).view(), [&](bson::View stored) {
+  auto read = read_all(connection, "admin", collections_command(databases).view(), [&](bson::View stored) {
     const std::string database(stored["db"].as_string());
     const bson::Document entry = entry_from(stored);
     entries.try_emplace(database, database).first->second.add(entry.view());
