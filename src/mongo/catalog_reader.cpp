@@ -24,10 +24,6 @@ namespace plm::mongo {
 namespace {
 
 constexpr std::size_t kListers = 8;  // threads, each with a connection
-// How long a listing may differ from what is stored. What a server has stored it
-// shows within a moment; databases that change all the time may never agree.
-constexpr std::chrono::seconds kPatience{2};
-constexpr std::chrono::milliseconds kBetweenListings{20};
 
 struct Indexes {
   std::vector<IndexSpec> ready;
@@ -286,7 +282,7 @@ Result<std::vector<CollectionSpec>> CatalogReader::list_stored_collections(
     const std::vector<std::string>& databases) const {
   std::map<std::string, std::vector<CollectionSpec>> out;
   std::vector<std::string> names = databases;
-  const auto end = std::chrono::steady_clock::now() + kPatience;
+  const auto end = std::chrono::steady_clock::now() + kShownWithin;
   while (!names.empty()) {
     const bool last = std::chrono::steady_clock::now() > end;
     auto shown = list_collections(names, LostParts::left_out);
@@ -310,7 +306,7 @@ Result<std::vector<CollectionSpec>> CatalogReader::list_stored_collections(
                 {{"databases", fmt::format("{}", fmt::join(names, ","))}});
     }
     names = std::move(differing);
-    if (!names.empty()) std::this_thread::sleep_for(stored ? kBetweenListings : kPatience);
+    if (!names.empty()) std::this_thread::sleep_for(stored ? kBetweenLooks : kShownWithin);
   }
   std::vector<CollectionSpec> flat;
   for (const std::string& name : databases) std::ranges::move(out[name], std::back_inserter(flat));

@@ -1,6 +1,9 @@
 #include "mongo/mongo_source.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
+#include <type_traits>
 
 #include "bson/order.h"
 #include "mongo/catalog_reader.h"
@@ -11,6 +14,7 @@
 #include "mongo/oversized_events.h"
 #include "mongo/privileges.h"
 #include "mongo/range_reader.h"
+#include "mongo/stored_catalog.h"
 
 namespace plm {
 
@@ -188,6 +192,41 @@ Result<ReadDocuments> find_documents(mongo::Connection& connection, const Source
   return out;
 }
 
+Result<ReadDocuments> find_documents_as_of(Pool& pool, const SourceRead& read,
+                                           const std::vector<bson::OwnedValue>& ids) {
+  auto connection = pool.connect();
+  if (!connection) return fail(connection.error());
+  if (auto pinned = connection->pin(); !pinned) return fail(pinned.error());
+  auto found = find_documents(*connection, read, ids);
+  if (found || read.as_of.is_zero() || !mongo::does_not_know_the_past(found.error())) return found;
+  return find_documents(*connection, {read.database, read.uuid, read.after}, ids);
+}
+
+// A collection that `ask` does not find is gone only if it is not stored either:
+// events of a new one may come a moment before it is shown (stored_catalog.h).
+template <typename Ask>
+std::invoke_result_t<Ask> unless_not_shown_yet(Pool& pool, const Uuid& uuid, const Ask& ask) {
+  const auto end = std::chrono::steady_clock::now() + mongo::kShownWithin;
+  for (;;) {
+    auto answer = ask();
+    if (answer || answer.error().code != ErrorCode::not_found) return answer;
+    auto connection = pool.connect();
+    if (!connection) return fail(connection.error());
+    auto stored = mongo::is_stored(*connection, uuid);
+    if (!stored && retryable(stored.error())) return fail(std::move(stored.error()));
+    if (stored && !*stored) return answer;
+    const bool patient = std::chrono::steady_clock::now() < end;
+    if (!patient && !stored) return answer;
+    if (!patient) {
+      return fail(Error{ErrorCode::server,
+                        server_code::snapshot_unavailable,
+                        {},
+                        "collection " + uuid.text() + " is stored, but cannot be read yet"});
+    }
+    std::this_thread::sleep_for(stored ? mongo::kBetweenLooks : mongo::kShownWithin);
+  }
+}
+
 }  // namespace
 
 MongoSource::MongoSource(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -239,7 +278,7 @@ Result<std::vector<CollectionSpec>> MongoSource::list_collections(const std::vec
 }
 
 Result<CollectionSpec> MongoSource::describe(const std::string& database, const Uuid& uuid) {
-  return parts_->catalog.describe(database, uuid);
+  return unless_not_shown_yet(*parts_->pool, uuid, [&] { return parts_->catalog.describe(database, uuid); });
 }
 
 Result<std::vector<std::string>> MongoSource::not_carried() {
@@ -282,16 +321,12 @@ Result<std::size_t> MongoSource::natural_order(const Namespace& ns) { return par
 
 Result<std::unique_ptr<RangeReader>> MongoSource::read_range(const SourceRead& read, const KeyBounds& bounds,
                                                              const RangeOptions& options) {
-  return mongo::CursorRangeReader::open(*parts_->pool, read, bounds, options);
+  return unless_not_shown_yet(*parts_->pool, read.uuid,
+                              [&] { return mongo::CursorRangeReader::open(*parts_->pool, read, bounds, options); });
 }
 
 Result<ReadDocuments> MongoSource::read_documents(const SourceRead& read, const std::vector<bson::OwnedValue>& ids) {
-  auto connection = parts_->pool->connect();
-  if (!connection) return fail(connection.error());
-  if (auto pinned = connection->pin(); !pinned) return fail(pinned.error());
-  auto found = find_documents(*connection, read, ids);
-  if (found || read.as_of.is_zero() || !mongo::does_not_know_the_past(found.error())) return found;
-  return find_documents(*connection, {read.database, read.uuid, read.after}, ids);
+  return unless_not_shown_yet(*parts_->pool, read.uuid, [&] { return find_documents_as_of(*parts_->pool, read, ids); });
 }
 
 Result<std::unique_ptr<ChangeStream>> MongoSource::open_stream(const Position& from, const StreamOptions& options) {

@@ -50,6 +50,13 @@ bson::Document names_command() {
   });
 }
 
+bson::Document collection_command(const Uuid& uuid) {
+  return catalog_command([&](bson::Builder& stage) {
+    auto match = stage.document("$match");
+    uuid.append_to(*match, "md.options.uuid");
+  });
+}
+
 // A view is stored as {_id, viewOn, pipeline, collation}, to which the command adds.
 void append_view_options(bson::Builder& options, bson::View stored) {
   for (const bson::Element& field : stored) {
@@ -142,6 +149,13 @@ Result<std::map<std::string, std::vector<CollectionSpec>>> stored_collections(
     }
   }
   return out;
+}
+
+Result<bool> is_stored(Connection& connection, const Uuid& uuid) {
+  bool found = false;
+  auto read = read_all(connection, "admin", collection_command(uuid).view(), [&](bson::View) { found = true; });
+  if (!read) return fail(read.error());
+  return found;
 }
 
 bool shows(const std::vector<CollectionSpec>& listed, const std::vector<CollectionSpec>& stored) {

@@ -121,6 +121,35 @@ TEST_F(Faults, OneQuestionThatFailsOnceDoesNotCostTheWholeListing) {
   }
 }
 
+// A server shows a new collection a moment after its events may be read. Nothing
+// makes that moment longer; what it answers then does as well.
+TEST_F(Faults, ACollectionThatIsStoredIsNotGoneThoughOneReadDoesNotFindIt) {
+  source_server_->fill(ns("a"), 1, 3);
+  const Uuid uuid = source_server_->uuid_of(ns("a"));
+  const auto start = source_->append_note("faults");
+  ASSERT_TRUE(succeeded(start));
+  const SourceRead read{database_, uuid, *start, {}};
+  const std::vector<bson::OwnedValue> ids{value("2")};
+  const auto not_shown = [&](const std::string& command, const std::string& mode) {
+    source_server_->fail_commands(R"("mode":)" + mode + R"(,"data":{"failCommands":[")" + command +
+                                  R"("],"errorCode":26,"appName":"plm"})");
+  };
+  const std::string for_a_moment = R"({"times":3})";
+  not_shown("find", for_a_moment);
+  const auto found = source_->read_documents(read, ids);
+  ASSERT_TRUE(succeeded(found));
+  EXPECT_EQ(found->documents.size(), 1);
+  not_shown("find", for_a_moment);
+  EXPECT_TRUE(succeeded(source_->read_range(read, {}, {})));
+  not_shown("listIndexes", for_a_moment);
+  EXPECT_TRUE(succeeded(source_->describe(database_, uuid)));
+
+  not_shown("find", R"("alwaysOn")");
+  EXPECT_TRUE(retryable(source_->read_documents(read, ids).error()));
+  source_server_->run(database_, R"({"drop":"a"})");
+  EXPECT_EQ(source_->read_documents(read, ids).error().code, ErrorCode::not_found);
+}
+
 TEST_F(Faults, APositionThatTheOplogNoLongerHoldsIsNotRetryable) {
   source_server_->fail_commands(
       R"("mode":{"times":1},"data":{"failCommands":["aggregate"],"errorCode":286,"appName":"plm"})");

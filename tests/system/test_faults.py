@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from conftest import CLIENT, SMALL_STEPS, copying, failing, frozen, killed, slow_command
+from conftest import CLIENT, SMALL_STEPS, both_modes, copying, failing, frozen, killed, slow_command
 from lab.compare import differences
 from lab.daemon import Plm, Refused
 from lab.load import Writer, fill
 from lab.servers import Pair, ReplicaSet
 
 SIDES = ("source", "target")
+NAMESPACE_NOT_FOUND = 26
 
 
 def answers_quickly(plm) -> dict:
@@ -356,4 +357,20 @@ def test_the_lag_is_true_while_the_target_is_frozen(pair, plm, marks):
 def test_the_lag_is_true_while_the_target_is_slow(pair, plm, marks):
     with slow_command(pair.target, "insert", 500):
         assert max(true_lags(plm, marks, marks.on_target)) >= 4
+    finished_equal(pair, plm)
+
+
+@both_modes
+def test_a_collection_that_the_source_does_not_show_yet(pair, plm):
+    """Its events can be read a moment before it can. Nothing makes that moment longer; the same answer does as well."""
+    source = pair.source.admin.a
+    plm.run()
+    plm.start()
+    plm.wait_synced()
+    with failing(pair.source, ["find"], 1000, errorCode=NAMESPACE_NOT_FOUND):
+        source.create_collection("capped", capped=True, size=1 << 20)
+        fill(pair.source.admin, "a", "capped", 10)
+        source.plain.insert_one({"_id": 1, "list": [1, 2, 3]})
+        source.plain.update_one({"_id": 1}, {"$set": {"list.1": "changed", "new": True}})
+        time.sleep(0.7)
     finished_equal(pair, plm)
