@@ -90,7 +90,7 @@ Conversion::Conversion(Parts parts, Catalog catalog, const Listing& listing, Job
                        Cancelled cancelled, Drive drive)
     : Conversion(parts, std::move(catalog), std::move(record), seed, std::move(cancelled), drive) {
   FinalReport report;
-  lost_views_ = adopt_final_listing(listing, catalog_, report);
+  lost_ = adopt_final_listing(listing, catalog_, report);
   record_.converting = true;
   put(report, *record_.finalization);
   changes_ = changes_to_save(catalog_, catalog_.take_changes(), std::nullopt);
@@ -114,16 +114,26 @@ Result<Step> Conversion::step() {
     if (auto error = threads_.error()) return fail(*std::move(error));
     return Step::waiting;
   }
-  // Before they are forgotten: until then all of this may be done again.
-  for (const Namespace& view : lost_views_) {
-    log::info("a view is dropped, which the source has lost", {{"namespace", view.text()}});
-    if (auto dropped = parts_.target.drop_view(view); !dropped) return fail(std::move(dropped.error()));
-  }
-  lost_views_.clear();
+  // Before it is forgotten: until then all of this may be done again.
+  if (auto dropped = drop_what_is_lost(); !dropped) return fail(std::move(dropped.error()));
   if (auto saved = parts_.store.save(changes_); !saved) return fail(saved.error().within("saving the job's state"));
   changes_.clear();
   begin(Finalizer::Turn::first);
   return Step::worked;
+}
+
+Status Conversion::drop_what_is_lost() {
+  for (const Namespace& view : lost_.views) {
+    log::info("a view is dropped, which the source has lost", {{"namespace", view.text()}});
+    if (auto dropped = parts_.target.drop_view(view); !dropped) return dropped;
+  }
+  for (const Twin& twin : lost_.time_series) {
+    log::info("a time-series collection is dropped, of which the source has lost half",
+              {{"namespace", twin.ns.for_users().text()}});
+    if (auto dropped = parts_.target.drop(twin); !dropped) return dropped;
+  }
+  lost_ = {};
+  return {};
 }
 
 void Conversion::begin(Finalizer::Turn turn) {

@@ -59,6 +59,7 @@ class Conversion {
  private:
   Conversion(Parts parts, Catalog catalog, JobRecord record, std::uint64_t seed, Cancelled cancelled, Drive drive);
   void begin(Finalizer::Turn turn);
+  Status drop_what_is_lost();
 
   Parts parts_;
   Catalog catalog_;
@@ -67,8 +68,8 @@ class Conversion {
   Cancelled cancelled_;
   Drive drive_;
   Progress progress_;
-  std::vector<Namespace> lost_views_;  // see adopt_final_listing
-  std::vector<StoreChange> changes_;   // the save that begins it
+  LostOnSource lost_;
+  std::vector<StoreChange> changes_;  // the save that begins it
   std::unique_ptr<Finalizer> finalizer_;
   TaskGroup threads_;  // they end before the finalizer
 };

@@ -90,10 +90,11 @@ Result<bool> FinalApproach::move_end(Engine& engine) {
   if (end_.is_zero()) engine.pipeline().router().stop_at(kNow);
   auto listing = list_at_one_time(parts_.source, filter_);
   if (!listing) return fail(listing.error().within("listing the source"));
-  auto lost = warnings_about_lost_parts(parts_.source, filter_);
-  if (!lost) return fail(lost.error().within("looking for halves of time-series collections"));
+  auto lost = lost_parts(parts_.source, filter_);
+  if (!lost) return fail(std::move(lost.error()));
   listing_ = *std::move(listing);
-  warnings_ = *std::move(lost);
+  warnings_ = warnings_about_lost_parts(*lost);
+  listing_.lost_parts = *std::move(lost);
   end_ = listing_.as_of;
   ++moves_;
   engine.pipeline().progress().end.reach(end_);

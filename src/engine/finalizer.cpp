@@ -30,9 +30,28 @@ std::vector<Namespace> adopt_views(const Listing& listing, Catalog& catalog, Fin
   return lost;
 }
 
+// A creation that is interrupted leaves its buckets alone, and so does the drop of a
+// database that is.
+std::vector<Twin> adopt_lost_time_series(const std::vector<const Collection*>& not_listed, const Listing& listing,
+                                         Catalog& catalog, FinalReport& report) {
+  std::vector<Twin> lost;
+  for (const Collection* collection : not_listed) {
+    const CollectionSpec& spec = collection->spec;
+    const bool is_half = spec.kind == CollectionKind::time_series && collection->ref &&
+                         std::ranges::find(listing.lost_parts, spec.ns) != listing.lost_parts.end();
+    if (is_half) {
+      lost.push_back(collection->ref->twin);
+      catalog.remove(Uuid(spec.uuid));
+    } else {
+      report.differences.push_back(spec.ns.text() + " is on the target and not on the source");
+    }
+  }
+  return lost;
+}
+
 }  // namespace
 
-std::vector<Namespace> adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& report) {
+LostOnSource adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& report) {
   std::vector<Uuid> listed;
   for (const CollectionSpec& spec : listing.collections) {
     if (spec.is_view()) continue;
@@ -57,13 +76,15 @@ std::vector<Namespace> adopt_final_listing(const Listing& listing, Catalog& cata
     catalog.touch(*collection);
   }
   std::ranges::sort(listed);
+  std::vector<const Collection*> not_listed;
   for (const auto& [uuid, collection] : catalog.collections()) {
     if (listing.unsettled.contains(collection.spec.ns.database)) continue;
-    if (!std::ranges::binary_search(listed, uuid)) {
-      report.differences.push_back(collection.spec.ns.text() + " is on the target and not on the source");
-    }
+    if (!std::ranges::binary_search(listed, uuid)) not_listed.push_back(&collection);
   }
-  return adopt_views(listing, catalog, report);
+  LostOnSource lost;
+  lost.time_series = adopt_lost_time_series(not_listed, listing, catalog, report);
+  lost.views = adopt_views(listing, catalog, report);
+  return lost;
 }
 
 namespace {

@@ -23,12 +23,18 @@
 
 namespace plm {
 
+// What the target has and the source has lost without an event: views, and
+// time-series collections of which half is left.
+struct LostOnSource {
+  std::vector<Namespace> views;
+  std::vector<Twin> time_series;
+};
+
 // The source's real options and indexes at F take the place of what the stream
 // said; indexes that a difference shows are made by the Finalizer. The listing
 // stands for the time that the stream has come to. What cannot be mended is added
-// to the report. Returns the views that the source has lost without an event, and
-// that the target has: they leave the catalog.
-[[nodiscard]] std::vector<Namespace> adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& report);
+// to the report. What the source has lost leaves the catalog.
+[[nodiscard]] LostOnSource adopt_final_listing(const Listing& listing, Catalog& catalog, FinalReport& report);
 
 class Finalizer final : public Role {
  public:

@@ -405,7 +405,7 @@ TEST(AdoptFinalListing, TakesTheSourcesRealForm) {
   list(4, "unknown");
   FinalReport report;
   (void)catalog.take_changes();
-  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).empty());
+  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).views.empty());
   const Collection& same = *catalog.find(uuid_of(1));
   ASSERT_EQ(same.indexes.size(), 1U);
   EXPECT_EQ(same.indexes[0].spec.name(), "new");
@@ -429,11 +429,34 @@ TEST(AdoptFinalListing, TellsTheViewsThatTheSourceHasLost) {
   listing.collections = {view("db", "kept", "b"), view("db", "new", "a")};
   listing.unsettled = {"busy"};
   FinalReport report;
-  EXPECT_EQ(adopt_final_listing(listing, catalog, report), (std::vector<Namespace>{{"db", "lost"}}));
+  EXPECT_EQ(adopt_final_listing(listing, catalog, report).views, (std::vector<Namespace>{{"db", "lost"}}));
   EXPECT_EQ(report.differences, (std::vector<std::string>{"view db.new is on the source and was not replicated"}));
   EXPECT_EQ(catalog.find_view({"db", "lost"}), nullptr);
   EXPECT_EQ(catalog.find_view({"db", "kept"})->options["viewOn"].as_string(), "b");
   EXPECT_NE(catalog.find_view({"busy", "perhaps"}), nullptr);
+}
+
+TEST(AdoptFinalListing, TellsTheTimeSeriesOfWhichTheSourceHasLostHalf) {
+  Catalog catalog;
+  const auto replicated = [&](std::uint8_t number, const char* name) {
+    Collection collection;
+    collection.spec.uuid = uuid_of(number);
+    collection.spec.ns = {"db", std::string("system.buckets.") + name};
+    collection.spec.kind = CollectionKind::time_series;
+    collection.ref = collection_ref(collection.spec.ns, uuid_of(number), uuid_of(100 + number));
+    catalog.add(std::move(collection));
+  };
+  replicated(1, "half");
+  replicated(2, "gone");
+  Listing listing;
+  listing.lost_parts = {{"db", "system.buckets.half"}, {"db", "system.buckets.other"}};
+  FinalReport report;
+  const LostOnSource lost = adopt_final_listing(listing, catalog, report);
+  ASSERT_EQ(lost.time_series.size(), 1U);
+  EXPECT_EQ(lost.time_series[0].uuid, uuid_of(101));
+  EXPECT_EQ(catalog.find(uuid_of(1)), nullptr);
+  EXPECT_EQ(report.differences,
+            std::vector<std::string>{"db.system.buckets.gone is on the target and not on the source"});
 }
 
 TEST(AdoptFinalListing, BelievesTheStreamWhereTheListingIsNotSettled) {
@@ -446,7 +469,7 @@ TEST(AdoptFinalListing, BelievesTheStreamWhereTheListingIsNotSettled) {
   Listing listing;
   listing.unsettled = {"busy"};
   FinalReport report;
-  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).empty());
+  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).views.empty());
   EXPECT_TRUE(report.differences.empty());
   EXPECT_EQ(catalog.find(uuid_of(1))->indexes.size(), 1U);
 }
@@ -464,7 +487,7 @@ TEST(AdoptFinalListing, ReportsWhatTheSourceIsStillBuilding) {
   catalog.add(std::move(collection));
   listing.collections.push_back(spec);
   FinalReport report;
-  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).empty());
+  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).views.empty());
   ASSERT_EQ(report.failed_indexes.size(), 1U);
   EXPECT_EQ(report.failed_indexes[0].kind, FailedIndex::Kind::incomplete);
   EXPECT_EQ(report.failed_indexes[0].name, "slow");

@@ -35,9 +35,9 @@ Result<SavedJob> list_job(Source& source, const Filter& filter, std::vector<std:
   auto left_behind = source.not_carried();
   if (!left_behind) return fail(left_behind.error().within("looking for what is not replicated"));
   warnings = *std::move(left_behind);
-  auto lost = warnings_about_lost_parts(source, filter);
-  if (!lost) return fail(lost.error().within("looking for buckets without their collection"));
-  std::ranges::move(*lost, std::back_inserter(warnings));
+  const auto lost = lost_parts(source, filter);
+  if (!lost) return fail(lost.error());
+  std::ranges::move(warnings_about_lost_parts(*lost), std::back_inserter(warnings));
 
   SavedJob out;
   out.position.position.time = *start;

@@ -16,6 +16,7 @@ struct Listing {
   ClusterTime as_of;                         // of every database but those in `later`
   std::map<std::string, ClusterTime> later;  // databases that were listed again
   std::set<std::string> unsettled;           // databases that are left out; see list_at_one_time
+  std::vector<Namespace> lost_parts;         // halves of time-series collections; of a final listing only
 
   // The newest of all.
   [[nodiscard]] ClusterTime newest() const;

@@ -1,5 +1,7 @@
 #include "engine/not_carried.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace plm {
@@ -33,20 +35,25 @@ std::string warning_about_view(const CollectionSpec& view, const Filter& filter)
   return "view " + view.ns.text() + " reads what is not replicated: " + missing;
 }
 
-Result<std::vector<std::string>> warnings_about_lost_parts(Source& source, const Filter& filter) {
+Result<std::vector<Namespace>> lost_parts(Source& source, const Filter& filter) {
   auto databases = source.list_databases();
   if (!databases) return fail(std::move(databases.error()));
-  std::vector<std::string> out;
+  std::vector<Namespace> out;
   for (const std::string& database : *databases) {
     if (!filter.may_select_in(database)) continue;
     auto lost = source.lost_parts(database);
-    if (!lost) return fail(std::move(lost.error()));
-    for (const Namespace& ns : *lost) {
-      if (!filter.selects(ns)) continue;
-      out.push_back(ns.text() + " is not replicated: " +
-                    (ns.is_buckets() ? "there is no time-series collection " + ns.for_users().text()
-                                     : "a time-series collection without its buckets"));
-    }
+    if (!lost) return fail(lost.error().within("looking for halves of time-series collections"));
+    std::ranges::copy_if(*lost, std::back_inserter(out), [&](const Namespace& ns) { return filter.selects(ns); });
+  }
+  return out;
+}
+
+std::vector<std::string> warnings_about_lost_parts(const std::vector<Namespace>& lost) {
+  std::vector<std::string> out;
+  for (const Namespace& ns : lost) {
+    out.push_back(ns.text() + " is not replicated: " +
+                  (ns.is_buckets() ? "there is no time-series collection " + ns.for_users().text()
+                                   : "a time-series collection without its buckets"));
   }
   return out;
 }

@@ -14,7 +14,9 @@ namespace plm {
 // A view, of which the target lacks collections that it reads. Empty: none.
 [[nodiscard]] std::string warning_about_view(const CollectionSpec& view, const Filter& filter);
 
-// Buckets without their time-series collection. Errors: those of the source.
-[[nodiscard]] Result<std::vector<std::string>> warnings_about_lost_parts(Source& source, const Filter& filter);
+// Selected halves of time-series collections that have lost the other half. Errors: those of the source.
+[[nodiscard]] Result<std::vector<Namespace>> lost_parts(Source& source, const Filter& filter);
+
+[[nodiscard]] std::vector<std::string> warnings_about_lost_parts(const std::vector<Namespace>& lost);
 
 }  // namespace plm

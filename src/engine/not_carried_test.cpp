@@ -49,9 +49,9 @@ class SourceWithLostParts : public MemorySource {
 TEST(WarningsAboutLostParts, NameThoseThatTheFilterSelects) {
   TestSeams seams;
   SourceWithLostParts source(seams.source_set, seams.faults);
-  const auto warnings = warnings_about_lost_parts(source, Filter::make({"a.*", "b.x"}, {"a.y"}).value());
-  ASSERT_TRUE(warnings);
-  EXPECT_EQ(*warnings,
+  const auto lost = lost_parts(source, Filter::make({"a.*", "b.x"}, {"a.y"}).value());
+  ASSERT_TRUE(lost);
+  EXPECT_EQ(warnings_about_lost_parts(*lost),
             (std::vector<std::string>{"a.system.buckets.x is not replicated: there is no time-series collection a.x",
                                       "a.z is not replicated: a time-series collection without its buckets",
                                       "b.system.buckets.x is not replicated: there is no time-series collection b.x"}));

@@ -316,6 +316,22 @@ def test_lost_buckets_are_named_and_do_not_touch_who_has_their_name(pair, plm):
     assert set(pair.target.admin.a.list_collection_names()) == {"series", "later"}
 
 
+@pytest.mark.parametrize("documents", [0, 10])
+def test_buckets_that_are_lost_on_the_way_are_not_on_the_target(pair, plm, documents):
+    """A creation that is interrupted leaves them so. What was written to them nobody can read on the source."""
+    source = pair.source.admin.a
+    follow(plm, pair)
+    lose(source)
+    if documents:
+        source.series.insert_many(measurements(0, documents))
+    applied(plm, pair)
+    assert "series" in pair.target.admin.a.list_collection_names()
+    plm.finish()
+    assert plm.status()["finalization"]["differences"] == []
+    assert pair.target.admin.a.system.buckets.series.estimated_document_count() == 0
+    assert "series" not in pair.target.admin.a.list_collection_names()
+
+
 def test_lost_buckets_on_the_target_are_in_the_way(pair, plm):
     """A collection of their name could be created, but its indexes would land on them."""
     source, target = pair.source.admin.a, pair.target.admin.a
