@@ -14,6 +14,8 @@ from typing import Any
 
 import bson
 
+from lab.raw import ANY
+
 HEADER = 16
 OP_MSG = 2013
 BODY = HEADER + 4 + 1  # flags, kind of section
@@ -40,7 +42,7 @@ def read_message(connection: socket.socket) -> bytes:
 def command_of(message: bytes) -> Command:
     if struct.unpack_from("<i", message, 12)[0] != OP_MSG:
         return {}
-    return bson.decode(message[BODY : BODY + struct.unpack_from("<i", message, BODY)[0]])
+    return bson.decode(message[BODY : BODY + struct.unpack_from("<i", message, BODY)[0]], ANY)
 
 
 def more_to_come(answer: bytes) -> bool:
