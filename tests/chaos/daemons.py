@@ -30,12 +30,13 @@ DOCUMENTED = "somebody else removed or replaced"
 
 
 class Daemons:
-    """`owner` works on the target. Raises Stuck when plm fails, ends, or does not come to an end."""
+    """`owner` works on the target, as far as is known. Raises Stuck when plm fails, ends, or does not come to an end."""
 
     def __init__(self, uris: tuple[str, str], folder: Path, *, portable: bool, clock: bool = False) -> None:
         self.all = [Plm(*uris, folder / name, portable=portable) for name in ("first", "second")]
         self.owner, self.other = self.all
         self.was_frozen = False
+        self._frozen: set[int] = set()  # processes
         self.manual_steps = 0  # documented ones
         self.clock = Clock(folder / "clock") if clock else None
         for daemon in self.all:
@@ -93,11 +94,25 @@ class Daemons:
     def set_running(self, daemon: Plm, runs: bool) -> None:
         assert daemon.process
         os.kill(daemon.process.pid, signal.SIGCONT if runs else signal.SIGSTOP)
+        (self._frozen.discard if runs else self._frozen.add)(daemon.process.pid)
         self.was_frozen = True
 
     # -- requests --------------------------------------------------------------------------------------------------
     def status(self, daemon: Plm | None = None) -> Status:
-        daemon = daemon or self.owner
+        """Without a daemon: of the one at work. A target that refuses all writes ends a lease, and either may get the next."""
+        status = self._status(daemon or self.owner)
+        if daemon is None and status["state"] == "standby" and self._answers(self.other):
+            other = self._status(self.other)
+            if other["state"] != "standby":
+                self.owner, self.other = self.other, self.owner
+                return other
+        return status
+
+    def _answers(self, daemon: Plm) -> bool:
+        process = daemon.process
+        return process is not None and process.poll() is None and process.pid not in self._frozen
+
+    def _status(self, daemon: Plm) -> Status:
         try:
             return daemon.status()
         except requests.RequestException as error:
@@ -118,6 +133,7 @@ class Daemons:
                 passing = refused.http_status == 503 or "stand" in refused.error
                 if not passing or patience.is_over():
                     raise Stuck(f"refused: {refused} {self.status()}") from refused
+                self.status()  # it may be the other one that works
                 time.sleep(POLL_SECONDS)
             except requests.Timeout as error:
                 unanswered = True

@@ -193,7 +193,7 @@ class _Run:
 
     def _finalize(self) -> Status:
         daemons = self.daemons
-        daemons.request(daemons.owner.finalize)
+        daemons.request(lambda: daemons.owner.finalize())
         self.faults.flows = False
         self._strike(self.plan.finalizing, "finalizing")
         return daemons.until("finalized", lambda status: status["state"] == "finalized", 90)

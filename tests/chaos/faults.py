@@ -249,8 +249,8 @@ class Faults:
         daemons = self.daemons
         if daemons.status()["state"] != "running" or not daemons.status()["initialSync"]["completed"]:
             return
-        daemons.request(daemons.owner.pause)
+        daemons.request(lambda: daemons.owner.pause())
         daemons.until("paused", lambda status: status["state"] == "paused")
         time.sleep(fault.seconds)
-        daemons.request(daemons.owner.resume)
+        daemons.request(lambda: daemons.owner.resume())
         daemons.until("running", lambda status: status["state"] == "running")
