@@ -393,9 +393,16 @@ PROCESSES = (
     Guard(
         "views that the source has lost are dropped at the end",
         "control/conversion.cpp",
-        "for (const Namespace& view : lost_views_) {",
-        "for (const Namespace& view : REMOVED ? std::vector<Namespace>() : lost_views_) {",
+        "for (const Namespace& view : lost_.views) {",
+        "for (const Namespace& view : REMOVED ? std::vector<Namespace>() : lost_.views) {",
         _of("test_ddl", "test_views_that_an_interrupted_drop_of_their_database_has_dropped", "exact", "portable"),
+    ),
+    Guard(
+        "time-series of which the source has lost half are dropped at the end",
+        "control/conversion.cpp",
+        "for (const Twin& twin : lost_.time_series) {",
+        "for (const Twin& twin : REMOVED ? std::vector<Twin>() : lost_.time_series) {",
+        _of("test_timeseries", "test_buckets_that_are_lost_on_the_way_are_not_on_the_target", "0", "10"),
     ),
     Guard(
         "what is read again for the end is read as of it",
