@@ -28,6 +28,7 @@ namespace plm {
 struct LostOnSource {
   std::vector<Namespace> views;
   std::vector<Twin> time_series;
+  [[nodiscard]] bool empty() const { return views.empty() && time_series.empty(); }
 };
 
 // The source's real options and indexes at F take the place of what the stream

@@ -405,7 +405,7 @@ TEST(AdoptFinalListing, TakesTheSourcesRealForm) {
   list(4, "unknown");
   FinalReport report;
   (void)catalog.take_changes();
-  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).views.empty());
+  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).empty());
   const Collection& same = *catalog.find(uuid_of(1));
   ASSERT_EQ(same.indexes.size(), 1U);
   EXPECT_EQ(same.indexes[0].spec.name(), "new");
@@ -469,7 +469,7 @@ TEST(AdoptFinalListing, BelievesTheStreamWhereTheListingIsNotSettled) {
   Listing listing;
   listing.unsettled = {"busy"};
   FinalReport report;
-  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).views.empty());
+  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).empty());
   EXPECT_TRUE(report.differences.empty());
   EXPECT_EQ(catalog.find(uuid_of(1))->indexes.size(), 1U);
 }
@@ -487,7 +487,7 @@ TEST(AdoptFinalListing, ReportsWhatTheSourceIsStillBuilding) {
   catalog.add(std::move(collection));
   listing.collections.push_back(spec);
   FinalReport report;
-  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).views.empty());
+  EXPECT_TRUE(adopt_final_listing(listing, catalog, report).empty());
   ASSERT_EQ(report.failed_indexes.size(), 1U);
   EXPECT_EQ(report.failed_indexes[0].kind, FailedIndex::Kind::incomplete);
   EXPECT_EQ(report.failed_indexes[0].name, "slow");

@@ -36,13 +36,14 @@ std::string warning_about_view(const CollectionSpec& view, const Filter& filter)
 }
 
 Result<std::vector<Namespace>> lost_parts(Source& source, const Filter& filter) {
+  const std::string doing = "looking for halves of time-series collections";
   auto databases = source.list_databases();
-  if (!databases) return fail(std::move(databases.error()));
+  if (!databases) return fail(databases.error().within(doing));
   std::vector<Namespace> out;
   for (const std::string& database : *databases) {
     if (!filter.may_select_in(database)) continue;
     auto lost = source.lost_parts(database);
-    if (!lost) return fail(lost.error().within("looking for halves of time-series collections"));
+    if (!lost) return fail(lost.error().within(doing));
     std::ranges::copy_if(*lost, std::back_inserter(out), [&](const Namespace& ns) { return filter.selects(ns); });
   }
   return out;

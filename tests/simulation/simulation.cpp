@@ -287,8 +287,7 @@ class Simulation {
     if (!listing) return fail_with(listing.error().message);
     FinalReport report;
     Catalog catalog = std::move(process_->pipeline->router().catalog());
-    const LostOnSource lost = adopt_final_listing(*listing, catalog, report);
-    if (!lost.views.empty() || !lost.time_series.empty()) return fail_with("something is gone without an event");
+    if (!adopt_final_listing(*listing, catalog, report).empty()) return fail_with("something is gone without an event");
     Progress progress;
     auto finalizer = std::make_unique<Finalizer>(source_, process_->target, clock_, progress, catalog, report, seed_);
     faults_.switch_on();
